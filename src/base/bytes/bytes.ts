@@ -12,7 +12,7 @@ export const ascii = (text: string): Uint8Array => {
 
 /** One character an octet, U+0000 to U+00FF: reversible for any octets. */
 export const latin1 = (octets: Uint8Array): string =>
-  Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).latin1Slice();
+  Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString('latin1');
 
 /** The inverse of `latin1`. */
 export const fromLatin1 = (text: string): Uint8Array => Buffer.from(text, 'latin1');
