@@ -1,0 +1,160 @@
+import type { FlagSet, MailboxState } from './mailbox-state.ts';
+
+/** A refusal that the client is told: `NO [code] text`; `code` without brackets, null for none. @source RFC 5530 §3 */
+export interface Refused {
+  readonly kind: 'refused';
+  readonly code: string | null;
+  readonly text: string;
+}
+
+export interface Done {
+  readonly kind: 'done';
+}
+
+export interface Credentials {
+  /** empty: the same as `authenticationId` */
+  readonly authorizationId: string;
+  readonly authenticationId: string;
+  readonly password: string;
+}
+
+/** Who may come in. Takes its time on purpose; never throws for a wrong password. */
+export interface ImapLogin {
+  verify(credentials: Credentials): Promise<{ kind: 'granted'; account: AccountSession } | Refused>;
+}
+
+/** The special uses that every account has. @source RFC 6154 §2 */
+export type MailboxRole = 'Archive' | 'Drafts' | 'Junk' | 'Sent' | 'Trash' | 'Flagged' | 'All';
+
+export interface MailboxInfo {
+  /** NFC, levels separated by `/`; `INBOX` in capitals */
+  readonly name: string;
+  /** false for a name that only holds others, or that is only subscribed to */
+  readonly selectable: boolean;
+  /** false for a name that is only subscribed to */
+  readonly exists: boolean;
+  readonly subscribed: boolean;
+  readonly role: MailboxRole | null;
+}
+
+/** What STATUS tells. @source RFC 9051 §6.3.11, RFC 3501 §6.3.10 */
+export interface MailboxStatus {
+  readonly kind: 'done';
+  readonly messages: number;
+  readonly recent: number;
+  readonly unseen: number;
+  readonly uidNext: number;
+  readonly uidValidity: number;
+}
+
+/** One logged-in session's way to its account. Names are NFC with `/`; `INBOX` comes folded. Several calls never run at once. */
+export interface AccountSession {
+  readonly accountId: string;
+  /** every name that exists or is subscribed to */
+  list(): Promise<readonly MailboxInfo[]>;
+  /** makes the levels above it too */
+  create(name: string): Promise<Done | Refused>;
+  delete(name: string): Promise<Done | Refused>;
+  /** moves what lies below it too; of INBOX the mail only */
+  rename(from: string, to: string): Promise<Done | Refused>;
+  subscribe(name: string, subscribed: boolean): Promise<Done | Refused>;
+  status(name: string): Promise<MailboxStatus | Refused>;
+  select(name: string, readOnly: boolean): Promise<{ kind: 'selected'; mailbox: SelectedMailbox } | Refused>;
+  /** asked before the octets are: refuses a missing mailbox (`TRYCREATE`), a size (`TOOBIG`) or a quota (`OVERQUOTA`) */
+  append(name: string, message: AppendedMessage): Promise<{ kind: 'ready'; sink: AppendSink } | Refused>;
+  close(): void;
+}
+
+export interface AppendedMessage {
+  readonly flags: readonly string[];
+  /** null: now */
+  readonly internalDateMs: number | null;
+  readonly sizeBytes: number;
+  /** came as a literal8, so that NUL is allowed */
+  readonly binary: boolean;
+}
+
+/** Takes one message's octets as they come. After a refusal the rest is written all the same and dropped. */
+export interface AppendSink {
+  /** a promise: wait for it before the next; `octets` are the sink's only until it is fulfilled */
+  write(octets: Uint8Array): void | Promise<void>;
+  /** resolves when the message is durable */
+  commit(): Promise<{ kind: 'done'; uidValidity: number; uid: number } | Refused>;
+  /** the client went away, or sent what is refused: nothing is stored */
+  abort(): void;
+}
+
+export interface MessageMetadata {
+  readonly sizeBytes: number;
+  /** whole seconds in milliseconds since 1970 */
+  readonly internalDateMs: number;
+  /** as they go over the wire, one octet a character */
+  readonly envelope: string;
+  readonly body: string;
+  readonly bodyStructure: string;
+}
+
+/** Octets from `start` to before `end` of the message. */
+export interface OctetRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+export type SectionText = 'whole' | 'header' | 'text' | 'mime';
+
+export interface FoundBody {
+  readonly kind: 'found';
+  readonly sizeBytes: number;
+  /** where a section lies, or null where the message has no such part; `part` empty: the message itself */
+  locate(part: readonly number[], text: SectionText): OctetRange | null;
+  /** verified octets; throws when they turn out to be damaged, before they are handed out */
+  read(start: number, end: number): AsyncIterable<Uint8Array>;
+  close(): void;
+}
+
+export type OpenedBody = FoundBody | { readonly kind: 'damaged' } | { readonly kind: 'gone' };
+
+export type FlagOperation = 'add' | 'remove' | 'replace';
+
+/** Something that waits for a mailbox to change; called with no reason to wait for it, and never during a call into the mailbox. */
+export interface MailboxListener {
+  mailboxChanged(): void;
+}
+
+/** One session's hold on a mailbox. Uids come ascending. What is done is in `state` by the time a promise is fulfilled. */
+export interface SelectedMailbox {
+  readonly mailboxId: string;
+  /** shared by all sessions of the process; holds only what is durable */
+  readonly state: MailboxState;
+  /** moves the mark of `\Recent` to before `uidNext` and says from which uid on mail is recent here; read-only: only says it */
+  claimRecent(uidNext: number, readOnly: boolean): number | Promise<number>;
+  /** null for a message that is gone */
+  metadata(uids: readonly number[]): Promise<readonly (MessageMetadata | null)[]>;
+  openBody(uid: number): Promise<OpenedBody>;
+  /** uids that are gone are left out; `origin` comes back in the change that `state` tells */
+  store(
+    uids: readonly number[],
+    operation: FlagOperation,
+    flags: readonly string[],
+    origin: object,
+  ): Promise<Done | Refused>;
+  /** removes those that still have `\Deleted` */
+  expunge(uids: readonly number[]): Promise<Done | Refused>;
+  /** all or none; with `move` they leave this mailbox in the same group */
+  copy(
+    uids: readonly number[],
+    target: string,
+    move: boolean,
+  ): Promise<
+    | {
+        kind: 'done';
+        uidValidity: number;
+        sourceUids: readonly number[];
+        targetUids: readonly number[];
+      }
+    | Refused
+  >;
+  close(): void;
+}
+
+export type { FlagSet };
