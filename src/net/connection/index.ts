@@ -1,0 +1,27 @@
+/**
+ * What every listener needs of an accepted socket, whatever protocol it speaks.
+ *
+ * `openConnection` gives octets in and out, TLS at the start or later, one deadline and an end that loses no reply;
+ * `createSessionGate` counts sessions by address; `createDeadlines` is the one timer; `createCounters` counts by name.
+ * Always: `closed` comes exactly once; nothing is called after it; no octet sent in clear is read as if it came by TLS.
+ */
+export {
+  type CloseCause,
+  type Connection,
+  type ConnectionEvents,
+  type ConnectionOptions,
+  openConnection,
+  type ServerTls,
+  type TlsFacts,
+} from './connection.ts';
+export { type Counters, createCounters } from './counters.ts';
+export { createDeadlines, type Deadlines, type Expiring } from './deadlines.ts';
+export {
+  type Admission,
+  addressKey,
+  createSessionGate,
+  plainAddress,
+  type SessionGate,
+  type SessionGateSettings,
+  sessionGateDefaults,
+} from './session-gate.ts';
