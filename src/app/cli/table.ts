@@ -1,0 +1,21 @@
+import type { PlainTextKey } from '#base/text';
+import type { Command } from './command.ts';
+
+export interface CommandRow {
+  readonly name: string;
+  /** its line in `fengni --help` */
+  readonly summaryKey: PlainTextKey;
+  /** loads the command's file, only when it is asked for: `serve` has to start quickly */
+  load(): Promise<{ command: Command }>;
+}
+
+/**
+ * Every command, in the order of `fengni --help`.
+ *
+ * To add one: write `commands/NAME.ts` exporting `const command: Command`, add its summary to `src/base/text/en/cli.ts` and `zh/cli.ts`
+ * (or to an area of its own), and a row here. Import what is large inside `run`.
+ */
+export const commands: readonly CommandRow[] = [
+  { name: 'config', summaryKey: 'cli.config.summary', load: () => import('./commands/config.ts') },
+  { name: 'version', summaryKey: 'cli.version.summary', load: () => import('./commands/version.ts') },
+];

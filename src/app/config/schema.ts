@@ -1,0 +1,237 @@
+import type { Language } from '#base/text';
+import * as kinds from './kinds.ts';
+import { type ServiceName, serviceNames, type TlsMode } from './services.ts';
+
+/** One setting: its key in `fengni.toml`, the kind of its value, its default and its meaning. */
+export interface Setting<Value> {
+  readonly key: string;
+  readonly kind: kinds.Kind<Value>;
+  /** as it would stand in the file; null where there is none */
+  readonly fallback: unknown;
+  readonly about: Readonly<Record<Language, string>>;
+  /** known, but without effect in this version */
+  readonly isLater: boolean;
+}
+
+const setting = <Value>(
+  key: string,
+  kind: kinds.Kind<Value>,
+  fallback: unknown,
+  en: string,
+  zh: string,
+): Setting<Value> => ({ key, kind, fallback, about: { en, zh }, isLater: false });
+
+/** A setting that may be left out altogether: its value is then null. */
+const optional = <Value>(
+  key: string,
+  kind: kinds.Kind<Value>,
+  en: string,
+  zh: string,
+): Setting<Value | null> => setting<Value | null>(key, kind, null, en, zh);
+
+const later = <Value>(what: Setting<Value>): Setting<Value> => ({ ...what, isLater: true });
+
+/** Sections that stand once, as `[name]`. The names on the left are the ones in the source, with their units. */
+export const sections = {
+  server: {
+    hostname: setting(
+      'hostname',
+      kinds.hostname,
+      'mail.fengni.test',
+      'Name that this server gives itself: in its greeting, in Received and Authentication-Results fields, in receipts. Must be the name that its IP address and its certificate have.',
+      '本服务器的自称：出现在问候语、Received 与 Authentication-Results 字段以及凭据中。应与其 IP 地址和证书的名字一致。',
+    ),
+    data: setting(
+      'data',
+      kinds.path,
+      './data',
+      'Data folder; everything that Fengni keeps is in it. In the file, a relative path starts at the folder of the file. --data wins over it.',
+      '数据目录，封泥保存的一切都在其中。写在文件里的相对路径从该文件所在目录算起。--data 优先于它。',
+    ),
+    user: optional(
+      'user',
+      kinds.text,
+      'User that the server becomes when it is started as root. Left out: the owner of the data folder, else user "fengni".',
+      '以 root 启动时切换到的用户。不写则为数据目录的所有者，否则为用户 fengni。',
+    ),
+  },
+  dns: {
+    resolvers: later(
+      setting(
+        'resolvers',
+        kinds.list(kinds.endpoint, { min: 0, max: 8 }),
+        [],
+        'DNS resolvers to ask. Empty: those of /etc/resolv.conf.',
+        '要询问的 DNS 解析器。为空则用 /etc/resolv.conf 中的。',
+      ),
+    ),
+    trustAd: later(
+      setting(
+        'trust_ad',
+        kinds.boolean,
+        false,
+        'Whether to believe these resolvers when they say that an answer was checked by DNSSEC; only where nobody can change answers on the way. A resolver on loopback is believed anyway.',
+        '是否相信这些解析器关于“已通过 DNSSEC 验证”的说法；只应在途中无人能篡改应答时打开。本机回环上的解析器总被相信。',
+      ),
+    ),
+  },
+  smtp: {
+    sizeBytesMax: setting(
+      'size_max',
+      kinds.size('64KiB', '1GiB'),
+      '50MiB',
+      'Largest message taken; a larger one gets 552 5.3.4.',
+      '可接收的最大邮件；更大的得到 552 5.3.4。',
+    ),
+    recipientsMax: setting(
+      'recipients_max',
+      kinds.integer(100, 10_000),
+      1_000,
+      'Most recipients of one message; a further one gets 452 4.5.3.',
+      '一封邮件的收件人上限；再多的得到 452 4.5.3。',
+    ),
+    binarymime: later(
+      setting(
+        'binarymime',
+        kinds.boolean,
+        false,
+        'Whether to announce BINARYMIME (RFC 3030).',
+        '是否宣告 BINARYMIME(RFC 3030)。',
+      ),
+    ),
+  },
+  delivery: {
+    port: later(setting('port', kinds.port, 25, 'Port of other mail servers.', '其他邮件服务器的端口。')),
+    smartHost: later(
+      optional(
+        'smart_host',
+        kinds.hostPort,
+        'Relay that takes all outgoing mail, instead of the recipients’ own servers.',
+        '接收全部外发邮件的中继，代替收件人自己的服务器。',
+      ),
+    ),
+    retryAfterMs: later(
+      setting(
+        'retry',
+        kinds.list(kinds.duration('1s', '7d'), { min: 1, max: 50 }),
+        ['5m', '15m', '30m', '1h', '2h', '4h'],
+        'Waits between attempts to deliver; the last one is repeated.',
+        '各次投递尝试之间的等待；最后一个会重复使用。',
+      ),
+    ),
+  },
+  limits: {
+    trusted: setting(
+      'trusted',
+      kinds.list(kinds.network, { min: 0, max: 256 }),
+      ['127.0.0.0/8', '::1'],
+      'Networks whose sessions are counted but never refused for their number or rate. Wrong passwords count everywhere.',
+      '来自这些网段的会话只计数，不因数量或频率被拒绝。密码错误在任何地方都计数。',
+    ),
+    sessionsPerAddress: setting(
+      'sessions_per_address',
+      kinds.integer(1, 100_000),
+      50,
+      'Most sessions at the same time from one IPv4 address or one IPv6 /64; further ones get 421 4.7.0.',
+      '一个 IPv4 地址或一个 IPv6 /64 的同时会话数上限；再多的得到 421 4.7.0。',
+    ),
+    sessionsPerSecond: setting(
+      'sessions_per_second',
+      kinds.integer(1, 100_000),
+      10,
+      'Most new sessions a second from one IPv4 address or one IPv6 /64.',
+      '一个 IPv4 地址或一个 IPv6 /64 每秒的新会话数上限。',
+    ),
+    imapSessionsPerAccount: setting(
+      'imap_sessions_per_account',
+      kinds.integer(1, 10_000),
+      40,
+      'Most IMAP sessions of one account at the same time.',
+      '一个账户的同时 IMAP 会话数上限。',
+    ),
+  },
+  backup: {
+    targets: later(
+      setting(
+        'targets',
+        kinds.list(kinds.text, { min: 0, max: 16 }),
+        [],
+        'Where backups go.',
+        '备份的去处。',
+      ),
+    ),
+  },
+  log: {
+    level: setting(
+      'level',
+      kinds.choice('debug', 'info', 'warn', 'error'),
+      'info',
+      'Events below this level are not written. Addresses appear at debug only; content and secrets never.',
+      '低于此级别的事件不写入日志。地址只在 debug 级出现；内容与机密从不写入。',
+    ),
+  },
+} as const satisfies Readonly<Record<string, Readonly<Record<string, Setting<unknown>>>>>;
+
+/** Sections that stand once a listener, as `[listen.NAME]`. Defaults that depend on the service are in `services.ts`. */
+export const listen = {
+  service: setting<ServiceName | null>(
+    'service',
+    kinds.choice(...serviceNames),
+    null,
+    'What is served there. Default: NAME.',
+    '此处提供的服务。默认即 NAME。',
+  ),
+  isEnabled: setting(
+    'enabled',
+    kinds.boolean,
+    true,
+    'false closes a listener, such as one that is open by default.',
+    'false 表示关闭该监听，例如默认打开的监听。',
+  ),
+  addresses: setting(
+    'address',
+    kinds.list(kinds.listenAddress, { min: 1, max: 16, singleAllowed: true }),
+    ['127.0.0.1', '::1'],
+    'Address or addresses to listen on. By default this machine only, ::1 where there is IPv6; "0.0.0.0" and "::" are all.',
+    '监听的地址，一个或多个。默认只限本机（有 IPv6 时包括 ::1）;"0.0.0.0" 和 "::" 为全部地址。',
+  ),
+  port: setting<number | null>(
+    'port',
+    kinds.listenPort,
+    null,
+    'Port; 0 takes one that is free. Default: see the table, plus --port-base.',
+    '端口；0 表示任取一个空闲端口。默认见下表，再加上 --port-base。',
+  ),
+  tls: setting<TlsMode | null>(
+    'tls',
+    kinds.choice('none', 'starttls', 'implicit'),
+    null,
+    'implicit: TLS from the first octet; starttls: after STARTTLS or STLS; none. Default and choice: see the table; what takes a password is never without TLS.',
+    'implicit：从第一个字节起就是 TLS;starttls：在 STARTTLS 或 STLS 之后；none：不用 TLS。默认值与可选值见下表；接受密码的服务绝不会没有 TLS。',
+  ),
+  proxyFrom: setting(
+    'proxy_from',
+    kinds.list(kinds.network, { min: 0, max: 64 }),
+    [],
+    'Networks of proxies that must begin each connection with a PROXY protocol header, and are believed.',
+    '代理所在的网段：来自它们的连接必须以 PROXY 协议头开始，且其内容被相信。',
+  ),
+} as const satisfies Readonly<Record<string, Setting<unknown>>>;
+
+/** Sections that may be repeated, as `[[tls.certificate]]`. */
+export const certificate = {
+  cert: optional(
+    'cert',
+    kinds.path,
+    'PEM file with the certificate and the ones above it.',
+    'PEM 文件，含证书及其上级证书。',
+  ),
+  key: optional('key', kinds.path, 'PEM file with its private key.', 'PEM 文件，含其私钥。'),
+} as const satisfies Readonly<Record<string, Setting<unknown>>>;
+
+export type Settings = Readonly<Record<string, Setting<unknown>>>;
+
+/** The checked values of a table of settings. */
+export type ValuesOf<Table extends Settings> = {
+  readonly [Name in keyof Table]: Table[Name] extends Setting<infer Value> ? Value : never;
+};

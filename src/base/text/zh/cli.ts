@@ -1,0 +1,35 @@
+import type { Translation } from '../catalogue.ts';
+import type { cli as english } from '../en/cli.ts';
+
+export const cli: Translation<typeof english> = {
+  'cli.title': '封泥 Fengni {version}：能够证明您读到的就是当初收到的邮件系统。',
+  'cli.usage': '用法：fengni 命令 [--config 文件] [--data 目录] [--json]',
+  'cli.usage.command': '用法：fengni {usage}',
+  'cli.commands': '命令：',
+  'cli.options': '选项：',
+  'cli.options.common': '所有命令都有的选项：',
+  'cli.option.help': '显示本说明',
+  'cli.option.version': '显示版本',
+  'cli.option.config': '配置文件（默认：当前目录下的 fengni.toml，若存在）',
+  'cli.option.data': '数据目录（默认：[server] data，即 ./data）',
+  'cli.option.json': '在标准输出上打印一个 JSON 值，供程序使用',
+  'cli.more':
+    '“fengni 命令 --help”显示该命令的详细说明。退出状态：0 完成且正常，1 已检查但有问题，2 用法或配置有误，3 无法运行。',
+  'cli.try-help': '请看“fengni {command}--help”。',
+  'cli.did-you-mean': '您是想用“{name}”吗？',
+  'cli.unknown-command': '没有“{name}”这个命令。',
+  'cli.unknown-subcommand': '“fengni {command}”没有“{name}”，可用的是 {known}。',
+  'cli.missing-subcommand': '“fengni {command}”后面要写 {known} 之一。',
+  'cli.unknown-option': '“fengni {command}”没有选项 {name}。',
+  'cli.option-needs-value': '选项 {name} 需要一个值。',
+  'cli.option-takes-no-value': '选项 {name} 不带值。',
+  'cli.option-repeated': '选项 {name} 只能出现一次。',
+  'cli.option-not-a-number': '{name}:{value} 不是 {min} 到 {max} 之间的整数。',
+  'cli.too-many-arguments': '多了一个参数“{value}”。',
+  'cli.missing-argument': '缺少参数 {name}。',
+  'cli.remedy': '解决办法：{remedy}',
+  'cli.bug': '封泥遇到了意料之外的错误，这是一个缺陷：{message}',
+  'cli.bug.remedy': '请连同上面几行一起报告（如可能涉及安全，请按 SECURITY.zh.md 报告）',
+  'cli.version.summary': '当前版本及其组成',
+  'cli.config.summary': '检查、显示或说明配置',
+};
