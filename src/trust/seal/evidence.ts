@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { utf8 } from '#base/bytes';
+import { hashBytes } from './hash.ts';
+import { base64, isoTime } from './text.ts';
+
+/** What MAIL FROM said; recipients have a tree of their own. */
+export interface EnvelopeEvidence {
+  /** the reverse-path without its angle brackets; empty for `<>` */
+  readonly mailFrom: string;
+  /** the parameters as received, in their order: `SIZE=1000`, `SMTPUTF8` */
+  readonly parameters: readonly string[];
+}
+
+/** Who gave us the message, and how. A value that does not apply is left out. */
+export interface SessionEvidence {
+  /** the peer's address; none for a message that came by a command on this machine */
+  readonly peer?: string;
+  readonly port?: number;
+  /** what EHLO, HELO or LHLO named */
+  readonly helo?: string;
+  /** the `with` word of the Received field (ESMTPS, LMTP, …) or IMAP, JMAP, IMPORT, … */
+  readonly protocol: string;
+  /** the account that was logged in */
+  readonly account?: string;
+  readonly tls?: {
+    /** as TLS libraries spell it: `TLSv1.3` */
+    readonly version: string;
+    readonly cipher: string;
+    readonly group?: string;
+  };
+  /** milliseconds since 1970: when the message was complete */
+  readonly timeMs: number;
+}
+
+/** What our checks found. */
+export interface AuthenticationEvidence {
+  /** the value of each Authentication-Results field, unfolded */
+  readonly results: readonly string[];
+  /** each DKIM key record used: where it lay and SHA-256 of its text */
+  readonly keys: readonly { readonly name: string; readonly sha256: Uint8Array }[];
+}
+
+/** The canonical text that `env` commits to. */
+export const encodeEnvelope = (envelope: EnvelopeEvidence): Uint8Array =>
+  lines([
+    ['from', `<${envelope.mailFrom}>`],
+    ...envelope.parameters.map((parameter): Line => ['parameter', parameter]),
+  ]);
+
+/** The canonical text that `ses` commits to. */
+export const encodeSession = (session: SessionEvidence): Uint8Array =>
+  lines([
+    ['peer', session.peer],
+    ['port', session.port === undefined ? undefined : String(session.port)],
+    ['helo', session.helo],
+    ['protocol', session.protocol],
+    ['account', session.account],
+    ['tls', session.tls?.version],
+    ['cipher', session.tls?.cipher],
+    ['group', session.tls?.group],
+    ['time', isoTime(session.timeMs)],
+  ]);
+
+/** The canonical text that `aut` commits to. */
+export const encodeAuthentication = (authentication: AuthenticationEvidence): Uint8Array =>
+  lines([
+    ...authentication.results.map((value): Line => ['results', value]),
+    ...authentication.keys.map((key): Line => {
+      assert.equal(key.sha256.length, hashBytes);
+      return ['key', `${key.name} sha256=${base64(key.sha256)}`];
+    }),
+  ]);
+
+/** The octets that a recipient's commitment is made of: the address as it was given in RCPT TO, without angle brackets. */
+export const encodeRecipient = (address: string): Uint8Array => utf8(address);
+
+type Line = readonly [name: string, value: string | undefined];
+
+const lines = (all: readonly Line[]): Uint8Array => {
+  let text = '';
+  for (const [name, value] of all) if (value !== undefined) text += `${name} ${oneLine(value)}\n`;
+  return utf8(text);
+};
+
+/** A value stays one line whatever a stranger put into it: controls and the backslash become `\xHH`. */
+const oneLine = (value: string): string =>
+  value.replace(
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly these would break or forge a line
+    /[\x00-\x1f\x7f\\]/g,
+    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );

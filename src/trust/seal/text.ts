@@ -1,0 +1,63 @@
+import { FengniError } from '#base/errors';
+
+/** The standard base 64 text with padding. @source RFC 4648 §4 */
+export const base64 = (octets: Uint8Array): string =>
+  Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString('base64');
+
+/** The octets of a base 64 text, or null unless `base64` would write exactly this text. @source RFC 4648 §3.5 */
+export const parseBase64 = (text: string): Uint8Array | null => {
+  if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) return null;
+  const octets = Buffer.from(text, 'base64');
+  return octets.toString('base64') === text ? new Uint8Array(octets) : null;
+};
+
+/** The 32 octets of a base 64 text, or null. */
+export const parseHash = (text: string): Uint8Array | null => {
+  const octets = text.length === 44 ? parseBase64(text) : null;
+  return octets?.length === 32 ? octets : null;
+};
+
+/** An ASCII decimal without leading zeros, at most 2^53 − 1, or null. */
+export const parseDecimal = (text: string): number | null => {
+  if (!/^(0|[1-9][0-9]{0,15})$/.test(text)) return null;
+  const value = Number(text);
+  return Number.isSafeInteger(value) ? value : null;
+};
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** The text of octets in UTF-8, or null when they are not UTF-8. */
+export const parseUtf8 = (octets: Uint8Array): string | null => {
+  try {
+    return decoder.decode(octets);
+  } catch {
+    return null;
+  }
+};
+
+/** An instant in ISO 8601 with milliseconds in UTC, years 0000 to 9999. */
+export const isoTime = (timeMs: number): string => {
+  const text = Number.isSafeInteger(timeMs) ? safeIso(timeMs) : '';
+  if (text.length !== 24) throw new RangeError(`time ${timeMs} has no four-digit year`);
+  return text;
+};
+
+/** The milliseconds since 1970 of a text that `isoTime` writes, or null. */
+export const parseIsoTime = (text: string): number | null => {
+  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(text)) return null;
+  const timeMs = Date.parse(text);
+  return !Number.isNaN(timeMs) && safeIso(timeMs) === text ? timeMs : null;
+};
+
+const safeIso = (timeMs: number): string => {
+  const date = new Date(timeMs);
+  return Number.isNaN(date.getTime()) ? '' : date.toISOString();
+};
+
+/** The error of every text of this module that is not what its grammar says. */
+export const malformed = (what: string, why: string): FengniError =>
+  new FengniError(`${what}-malformed`, {
+    subject: why,
+    remedy: `it was damaged or is not a ${what}; get it again from where it came`,
+    exitStatus: 1,
+  });
