@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { utf8 } from '#base/bytes';
+import {
+  type Directory,
+  idOf,
+  type LogEvent,
+  type MailIndex,
+  type MessageEvent,
+  type StateChange,
+} from '#store/index';
+import { createMemoryDirectory, createMemoryIndex } from '#store/memory';
+
+const at = (seq: number) => ({ segment: 1, revision: 0, offset: 512 * seq, frameBytes: 512 });
+const account = idOf('a', 1);
+const key = { epoch: 1, slot: 0 };
+
+/** A sequence of events as a writer would log them, from random choices; numbers stand absolute. */
+const story = (choices: readonly (readonly [number, number, number])[]): LogEvent[] => {
+  const events: LogEvent[] = [];
+  const mailboxes: { id: string; name: string; uidNext: number }[] = [];
+  const emails: string[] = [];
+  let seq = 0;
+  let modSeq = 0;
+  const state = (mailbox: string, change: StateChange): void => {
+    seq += 1;
+    modSeq = Math.max(seq, modSeq + 1);
+    events.push({ type: 'state', seq, account, key, mailbox, modSeq, actor: 'owner', timeMs: seq, change });
+  };
+  const create = (name: string): void => {
+    const id = idOf('m', seq + 1);
+    state(id, { op: 'create', name, role: null, uidValidity: 1_000 + seq, subscribed: true });
+    mailboxes.push({ id, name, uidNext: 1 });
+  };
+  create('INBOX');
+  const flagSets = [
+    ['\\Seen'],
+    ['\\Seen', 'work'],
+    ['WORK', '$Label1'],
+    [],
+    ['\\Deleted', '\\Draft', '重要'],
+  ];
+  for (const [what, a, b] of choices) {
+    const mailbox = mailboxes[a % mailboxes.length];
+    if (mailbox === undefined) continue;
+    const uids = `${1 + (b % 5)}:${1 + (b % 5) + 1 + (a % 4)}`;
+    switch (what % 9) {
+      case 0:
+      case 1: {
+        seq += 1;
+        const message: MessageEvent = {
+          type: 'message',
+          seq,
+          at: at(seq),
+          key: { epoch: 1, slot: seq },
+          id: idOf('b', seq).padEnd(26, 'a'),
+          kind: 'received',
+          timeMs: seq * 1_000,
+          leafIndex: seq,
+          sha256Hex: 'ab'.repeat(32),
+          sizeBytes: 100 + a,
+          parsed: {
+            envelope: utf8(`("${b}" NIL)`),
+            bodyStructure: utf8('("text" "plain")'),
+            body: new Uint8Array(0),
+            structure: utf8(`{${a}}`),
+            threadKeys: [`k${a % 7}`, `k${b % 7}`],
+          },
+        };
+        events.push(message);
+        seq += 1;
+        modSeq = Math.max(seq, modSeq + 1);
+        const emailId = idOf('e', seq);
+        events.push({
+          type: 'deliver',
+          seq,
+          at: at(seq),
+          key: { epoch: 1, slot: seq },
+          account,
+          messageSeq: message.seq,
+          emailId,
+          threadId: idOf('t', seq),
+          address: `x+${a}@fengni.test`,
+          prefix: utf8(`Return-Path: <${'y'.repeat(b % 20)}>\r\n`),
+          mailbox: mailbox.id,
+          uid: mailbox.uidNext,
+          modSeq,
+          dateMs: seq * 1_000,
+          flags: flagSets[b % flagSets.length] ?? [],
+          uidl: seq.toString(16).padStart(16, '0'),
+        });
+        mailbox.uidNext += 1;
+        emails.push(emailId);
+        break;
+      }
+      case 2:
+        if (mailboxes.length < 5) create(`Folder ${seq}`);
+        break;
+      case 3:
+        state(mailbox.id, {
+          op: 'flags',
+          mode: (['add', 'remove', 'replace'] as const)[b % 3] ?? 'add',
+          flags: flagSets[a % flagSets.length] ?? [],
+          uids,
+        });
+        break;
+      case 4:
+        state(mailbox.id, { op: 'expunge', uids });
+        break;
+      case 5: {
+        const emailId = emails[b % Math.max(1, emails.length)];
+        if (emailId === undefined) break;
+        const placed = {
+          emailId,
+          flags: ['\\Flagged'],
+          dateMs: seq,
+          savedMs: seq,
+          uidl: seq.toString(16).padStart(16, 'f'),
+        };
+        state(mailbox.id, { op: 'place', placements: [{ uid: mailbox.uidNext, ...placed }] });
+        mailbox.uidNext += 1;
+        break;
+      }
+      case 6:
+        state(mailbox.id, { op: 'rename', name: `Renamed ${seq}` });
+        break;
+      case 7:
+        if (mailboxes.length > 1) {
+          mailboxes.splice(mailboxes.indexOf(mailbox), 1);
+          state(mailbox.id, { op: 'delete' });
+        } else state(mailbox.id, { op: 'recent', below: 1 + (b % 5) });
+        break;
+      default:
+        seq += 1;
+        events.push({
+          type: 'row',
+          seq,
+          table: b % 2 === 0 ? 'account' : 'alias',
+          key: `k${a % 5}`,
+          value: b % 3 === 0 ? null : { n: b },
+        });
+    }
+  }
+  return events;
+};
+
+const stories = fc.array(fc.tuple(fc.nat(8), fc.nat(50), fc.nat(50)), { maxLength: 60 }).map(story);
+
+/**
+ * The suite for one implementation of `MailIndex` and `Directory`; the memory implementation is the model.
+ *
+ * @param open a fresh, empty pair; `reopen` closes and opens the same data again
+ */
+export const mailIndexSuite = (
+  name: string,
+  open: () => {
+    index: MailIndex;
+    directory: Directory;
+    reopen(): { index: MailIndex; directory: Directory };
+    discard(): void;
+  },
+): void => {
+  test(`${name}: after any events it answers what the model answers, also in batches, twice and reopened`, () => {
+    fc.assert(
+      fc.property(stories, fc.integer({ min: 1, max: 7 }), (events, batch) => {
+        const model = createMemoryIndex();
+        const modelDirectory = createMemoryDirectory();
+        model.apply(events, events.at(-1)?.seq ?? 0);
+        modelDirectory.apply(events, events.at(-1)?.seq ?? 0);
+        const opened = open();
+        try {
+          let { index, directory } = opened;
+          for (let from = 0; from < events.length; from += batch) {
+            const part = events.slice(from, from + batch);
+            const last = part.at(-1)?.seq ?? 0;
+            // A message and its copy are one group in life: a batch that cuts them is applied with what came before.
+            index.apply(events.slice(0, from + batch), last);
+            directory.apply(part, last);
+          }
+          assert.deepEqual([...index.dump()], [...model.dump()]);
+          assert.deepEqual([...directory.dump()], [...modelDirectory.dump()]);
+          index.apply(events, events.at(-1)?.seq ?? 0);
+          ({ index, directory } = opened.reopen());
+          assert.equal(index.appliedSeq(), events.at(-1)?.seq ?? 0);
+          assert.deepEqual([...index.dump()], [...model.dump()]);
+          assert.deepEqual([...directory.dump()], [...modelDirectory.dump()]);
+          assert.deepEqual(index.marks(), model.marks());
+          for (const mailbox of model.mailboxes(account)) {
+            for (const since of [0, 5, 20]) {
+              assert.deepEqual(index.changesSince(mailbox.id, since), model.changesSince(mailbox.id, since));
+            }
+            assert.deepEqual(index.placements(mailbox.id, 1, 3), model.placements(mailbox.id, 1, 3));
+            assert.deepEqual(
+              index.placementsByUid(mailbox.id, [3, 1]),
+              model.placementsByUid(mailbox.id, [3, 1]),
+            );
+            assert.equal(index.countPlacements(mailbox.id), model.countPlacements(mailbox.id));
+          }
+          assert.equal(index.findThread(account, ['k1', 'k2']), model.findThread(account, ['k1', 'k2']));
+          index.clear();
+          assert.deepEqual([...index.dump()], []);
+        } finally {
+          opened.discard();
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test(`${name}: a UID, UIDVALIDITY or MODSEQ of an account never falls, also when its mailboxes are gone`, () => {
+    const opened = open();
+    try {
+      const events = story([
+        [0, 0, 0],
+        [2, 0, 0],
+        [7, 1, 0],
+      ]);
+      opened.index.apply(events, events.at(-1)?.seq ?? 0);
+      const { modSeq, uidValidity } = opened.index.accountCounters(account);
+      assert.equal(modSeq, events.at(-1)?.seq);
+      assert.ok(uidValidity > 1_000);
+    } finally {
+      opened.discard();
+    }
+  });
+};

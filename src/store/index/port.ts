@@ -1,0 +1,279 @@
+import type { Json, JsonObject } from '#base/canonical-json';
+
+/** Where a frame lies: what a reader needs to `pread` it. */
+export interface BodyAddress {
+  /** the first `seq` of the segment's name */
+  segment: number;
+  revision: number;
+  /** octets from the start of the file to the frame's storage header */
+  offset: number;
+  /** octets of the whole frame, padding included */
+  frameBytes: number;
+}
+
+/** A slot in `keys/<epoch>.fkeys`. */
+export interface KeyRef {
+  epoch: number;
+  slot: number;
+}
+
+/** What the role that received a message made of it, so that no reader has to parse it again. */
+export interface ParsedMessage {
+  /** ENVELOPE as IMAP sends it (RFC 9051 §7.5.2) */
+  envelope: Uint8Array;
+  /** BODYSTRUCTURE with extension data */
+  bodyStructure: Uint8Array;
+  /** BODY: the same without extension data */
+  body: Uint8Array;
+  /** where parts lie in the original, as `#message` encodes it */
+  structure: Uint8Array;
+  /** hashes of Message-ID, In-Reply-To and References, the message's own first; joined with the base subject they find a thread */
+  threadKeys: readonly string[];
+}
+
+/** Leaf kinds that bring a message. */
+export type AddedAs = 'received' | 'submitted' | 'added';
+
+export interface MessageEvent {
+  type: 'message';
+  seq: number;
+  at: BodyAddress;
+  key: KeyRef;
+  /** 26 base32 letters */
+  id: string;
+  kind: AddedAs;
+  /** the leaf's time of acceptance */
+  timeMs: number;
+  leafIndex: number;
+  /** SHA-256 of the original, 64 lower-case hex digits */
+  sha256Hex: string;
+  sizeBytes: number;
+  parsed: ParsedMessage;
+}
+
+/** One account's copy of a message. */
+export interface DeliverEvent {
+  type: 'deliver';
+  seq: number;
+  at: BodyAddress;
+  key: KeyRef;
+  account: string;
+  /** `seq` of the MSG frame */
+  messageSeq: number;
+  emailId: string;
+  threadId: string;
+  /** the address as delivered; empty for APPEND and import */
+  address: string;
+  /** our trace fields for this copy; empty for APPEND and import (FORMATS: `prefix ‖ original`) */
+  prefix: Uint8Array;
+  mailbox: string;
+  uid: number;
+  modSeq: number;
+  dateMs: number;
+  flags: readonly string[];
+  uidl: string;
+}
+
+export type StateChange =
+  | {
+      op: 'create';
+      name: string;
+      /** a SPECIAL-USE attribute without its backslash (RFC 6154), or null */
+      role: string | null;
+      uidValidity: number;
+      subscribed: boolean;
+    }
+  | { op: 'rename'; name: string }
+  | { op: 'delete' }
+  | { op: 'subscribe'; subscribed: boolean }
+  | { op: 'flags'; mode: 'add' | 'remove' | 'replace'; flags: readonly string[]; uids: string }
+  | { op: 'expunge'; uids: string }
+  | {
+      op: 'place';
+      placements: readonly {
+        uid: number;
+        emailId: string;
+        flags: readonly string[];
+        dateMs: number;
+        savedMs: number;
+        uidl: string;
+      }[];
+    }
+  /** UIDs below it have been seen by a session: `\Recent` no longer (RFC 3501 §2.3.2) */
+  | { op: 'recent'; below: number };
+
+/** One command's effect on one mailbox. */
+export interface StateEvent {
+  type: 'state';
+  seq: number;
+  account: string;
+  /** the account's own key, under which its STATE frames are sealed */
+  key: KeyRef;
+  mailbox: string;
+  modSeq: number;
+  actor: string;
+  timeMs: number;
+  change: StateChange;
+}
+
+/** A row of a table that is kept whole: accounts, domains, aliases, settings. */
+export interface RowEvent {
+  type: 'row';
+  seq: number;
+  table: string;
+  key: string;
+  /** null deletes it */
+  value: JsonObject | null;
+}
+
+/** A leaf of the ledger, so that the ledger can be continued without reading the log again. */
+export interface LeafEvent {
+  type: 'leaf';
+  seq: number;
+  leafIndex: number;
+  kind: string;
+  timeMs: number;
+  /** for kind `day`: YYYY-MM-DD */
+  day: string | null;
+}
+
+/** Where the writer goes on after a start. */
+export interface LogMarks {
+  /** the newest leaf's time; 0 when there is none */
+  leafTimeMs: number;
+  /** `seq` of the newest `frames` leaf's record; 0 when there is none */
+  framesSeq: number;
+  /** the newest `day` leaf, or null */
+  day: string | null;
+}
+
+export interface ErasedEvent {
+  type: 'erased';
+  seq: number;
+  /** `seq`s of the frames whose key is destroyed */
+  erased: readonly number[];
+}
+
+export type LogEvent = MessageEvent | DeliverEvent | StateEvent | RowEvent | LeafEvent | ErasedEvent;
+
+export interface MailboxRow {
+  id: string;
+  account: string;
+  name: string;
+  role: string | null;
+  uidValidity: number;
+  uidNext: number;
+  highestModSeq: number;
+  subscribed: boolean;
+  recentBelow: number;
+  /** keywords in the order and spelling in which they were first seen */
+  keywords: readonly string[];
+}
+
+export interface PlacementRow {
+  uid: number;
+  /** `seq` of the DELIVER frame: the number inside `emailId` */
+  emailSeq: number;
+  /** bits of the system flags, see `flagBits` */
+  flags: number;
+  /** positions in the mailbox's `keywords`, ascending */
+  keywords: readonly number[];
+  modSeq: number;
+  dateMs: number;
+  savedMs: number;
+  uidl: string;
+  /** octets of prefix and original together */
+  sizeBytes: number;
+}
+
+export interface MailboxChanges {
+  changed: readonly PlacementRow[];
+  /** UIDs that were expunged after the given MODSEQ */
+  vanished: readonly number[];
+}
+
+export interface MessageRow {
+  seq: number;
+  id: string;
+  kind: AddedAs;
+  timeMs: number;
+  leafIndex: number;
+  sha256Hex: string;
+  sizeBytes: number;
+  at: BodyAddress;
+  key: KeyRef;
+  erased: boolean;
+}
+
+export interface EmailRow {
+  emailSeq: number;
+  account: string;
+  emailId: string;
+  threadId: string;
+  address: string;
+  prefix: Uint8Array;
+  dateMs: number;
+  at: BodyAddress;
+  key: KeyRef;
+  message: MessageRow;
+  parsed: Omit<ParsedMessage, 'threadKeys'>;
+}
+
+/**
+ * Mailboxes and what lies in them. Every answer is whole rows; a row whose octets changed behind our back is refused with
+ * `index-row-damaged`, never answered.
+ */
+export interface MailIndex {
+  /** the highest `seq` whose effects are in */
+  appliedSeq(): number;
+  /** Applies events in order, in one transaction with `appliedSeq`. Events at or below the applied `seq` are passed over. */
+  apply(events: readonly LogEvent[], appliedSeq: number): void;
+  /** Throws everything away. */
+  clear(): void;
+
+  mailboxes(account: string): MailboxRow[];
+  mailbox(id: string): MailboxRow | null;
+  mailboxByName(account: string, name: string): MailboxRow | null;
+  /** placements with `uid` > afterUid in ascending order, at most `limit` */
+  placements(mailbox: string, afterUid: number, limit: number): PlacementRow[];
+  placementsByUid(mailbox: string, uids: readonly number[]): PlacementRow[];
+  changesSince(mailbox: string, modSeq: number): MailboxChanges;
+  countPlacements(mailbox: string): number;
+  /** in the order asked; an email that is not there is left out */
+  emails(emailSeqs: readonly number[]): EmailRow[];
+  emailsOfMessage(messageSeq: number): EmailRow[];
+  messageById(id: string): MessageRow | null;
+  message(seq: number): MessageRow | null;
+  /** messages with `seq` > after, ascending, at most `limit` */
+  messages(afterSeq: number, limit: number): MessageRow[];
+  /** every account that ever had a mailbox, ascending */
+  accounts(): string[];
+  /** an account's highest MODSEQ and highest UIDVALIDITY ever */
+  accountCounters(account: string): { modSeq: number; uidValidity: number };
+  accountKey(account: string): KeyRef | null;
+  marks(): LogMarks;
+  findThread(account: string, threadKeys: readonly string[]): string | null;
+  /** a text of everything that this port answers, line by line, in a fixed order */
+  dump(): Iterable<string>;
+  close(): void;
+}
+
+export interface TableRow {
+  table: string;
+  key: string;
+  value: JsonObject;
+}
+
+/** The tables of ROW frames. */
+export interface Directory {
+  appliedSeq(): number;
+  apply(events: readonly LogEvent[], appliedSeq: number): void;
+  clear(): void;
+  row(table: string, key: string): JsonObject | null;
+  rows(table: string): TableRow[];
+  tables(): string[];
+  dump(): Iterable<string>;
+  close(): void;
+}
+
+export type { Json };

@@ -1,0 +1,350 @@
+import {
+  applyFlags,
+  type DeliverEvent,
+  dumpIndex,
+  type EmailRow,
+  flagBits,
+  type KeyRef,
+  type LogEvent,
+  type LogMarks,
+  type MailboxRow,
+  type MailIndex,
+  type MessageEvent,
+  type MessageRow,
+  type PlacementRow,
+  parseUidSet,
+  type StateEvent,
+  seqOf,
+} from '#store/index';
+
+interface Mailbox extends Omit<MailboxRow, 'keywords'> {
+  keywords: string[];
+  placements: Map<number, PlacementRow>;
+  /** UID → MODSEQ of its expunge */
+  tombstones: Map<number, number>;
+}
+
+interface Account {
+  modSeq: number;
+  uidValidity: number;
+  key: KeyRef | null;
+  threads: Map<string, string>;
+}
+
+interface State {
+  applied: number;
+  messages: Map<number, MessageEvent & { erased: boolean }>;
+  messageIds: Map<string, number>;
+  emails: Map<number, DeliverEvent>;
+  mailboxes: Map<string, Mailbox>;
+  accounts: Map<string, Account>;
+  marks: LogMarks;
+}
+
+const empty = (): State => ({
+  applied: 0,
+  messages: new Map(),
+  messageIds: new Map(),
+  emails: new Map(),
+  mailboxes: new Map(),
+  accounts: new Map(),
+  marks: { leafTimeMs: 0, framesSeq: 0, day: null },
+});
+
+/** A `MailIndex` that lives as long as the process. */
+export const createMemoryIndex = (): MailIndex => {
+  let state = empty();
+
+  const account = (id: string): Account => {
+    const known = state.accounts.get(id);
+    if (known !== undefined) return known;
+    const fresh: Account = { modSeq: 0, uidValidity: 0, key: null, threads: new Map() };
+    state.accounts.set(id, fresh);
+    return fresh;
+  };
+
+  const mailboxRow = (mailbox: Mailbox): MailboxRow => {
+    const { placements: _, tombstones: __, ...row } = mailbox;
+    return { ...row, keywords: [...row.keywords] };
+  };
+
+  const messageRow = (message: MessageEvent & { erased: boolean }): MessageRow => {
+    const { type: _, parsed: __, ...row } = message;
+    return row;
+  };
+
+  const emailRow = (email: DeliverEvent): EmailRow[] => {
+    const message = state.messages.get(email.messageSeq);
+    if (message === undefined) return [];
+    const { threadKeys: _, ...parsed } = message.parsed;
+    return [
+      {
+        emailSeq: email.seq,
+        account: email.account,
+        emailId: email.emailId,
+        threadId: email.threadId,
+        address: email.address,
+        prefix: email.prefix,
+        dateMs: email.dateMs,
+        at: email.at,
+        key: email.key,
+        message: messageRow(message),
+        parsed,
+      },
+    ];
+  };
+
+  const keywordPositions = (mailbox: Mailbox, keywords: readonly string[]): number[] =>
+    keywords
+      .map((keyword) => {
+        const known = mailbox.keywords.findIndex((each) => each.toLowerCase() === keyword.toLowerCase());
+        return known >= 0 ? known : mailbox.keywords.push(keyword) - 1;
+      })
+      .sort((a, b) => a - b);
+
+  const place = (
+    mailbox: Mailbox,
+    modSeq: number,
+    placed: {
+      uid: number;
+      emailId: string;
+      flags: readonly string[];
+      dateMs: number;
+      savedMs: number;
+      uidl: string;
+    },
+  ): void => {
+    const { bits, keywords } = flagBits(placed.flags);
+    const emailSeq = seqOf(placed.emailId) ?? 0;
+    const email = state.emails.get(emailSeq);
+    const message = email === undefined ? undefined : state.messages.get(email.messageSeq);
+    mailbox.placements.set(placed.uid, {
+      uid: placed.uid,
+      emailSeq,
+      flags: bits,
+      keywords: keywordPositions(mailbox, keywords),
+      modSeq,
+      dateMs: placed.dateMs,
+      savedMs: placed.savedMs,
+      uidl: placed.uidl,
+      sizeBytes: (email?.prefix.length ?? 0) + (message?.sizeBytes ?? 0),
+    });
+    mailbox.uidNext = Math.max(mailbox.uidNext, placed.uid + 1);
+  };
+
+  const applyState = (event: StateEvent): void => {
+    const owner = account(event.account);
+    owner.modSeq = Math.max(owner.modSeq, event.modSeq);
+    owner.key ??= event.key;
+    const change = event.change;
+    if (change.op === 'create') {
+      owner.uidValidity = Math.max(owner.uidValidity, change.uidValidity);
+      state.mailboxes.set(event.mailbox, {
+        id: event.mailbox,
+        account: event.account,
+        name: change.name,
+        role: change.role,
+        uidValidity: change.uidValidity,
+        uidNext: 1,
+        highestModSeq: event.modSeq,
+        subscribed: change.subscribed,
+        recentBelow: 1,
+        keywords: [],
+        placements: new Map(),
+        tombstones: new Map(),
+      });
+      return;
+    }
+    const mailbox = state.mailboxes.get(event.mailbox);
+    if (mailbox === undefined) return;
+    if (change.op === 'recent') {
+      mailbox.recentBelow = Math.max(mailbox.recentBelow, change.below);
+      return;
+    }
+    mailbox.highestModSeq = Math.max(mailbox.highestModSeq, event.modSeq);
+    switch (change.op) {
+      case 'rename':
+        mailbox.name = change.name;
+        break;
+      case 'delete':
+        state.mailboxes.delete(event.mailbox);
+        break;
+      case 'subscribe':
+        mailbox.subscribed = change.subscribed;
+        break;
+      case 'flags': {
+        const { bits, keywords } = flagBits(change.flags);
+        const positions = keywordPositions(mailbox, keywords);
+        for (const placement of inSet(mailbox, change.uids)) {
+          const after = applyFlags({ bits: placement.flags, keywords: placement.keywords }, change.mode, {
+            bits,
+            keywords: positions,
+          });
+          mailbox.placements.set(placement.uid, {
+            ...placement,
+            flags: after.bits,
+            keywords: after.keywords,
+            modSeq: event.modSeq,
+          });
+        }
+        break;
+      }
+      case 'expunge':
+        for (const placement of inSet(mailbox, change.uids)) {
+          mailbox.placements.delete(placement.uid);
+          mailbox.tombstones.set(placement.uid, event.modSeq);
+        }
+        break;
+      case 'place':
+        for (const placed of change.placements) place(mailbox, event.modSeq, placed);
+        break;
+    }
+  };
+
+  const inSet = (mailbox: Mailbox, uids: string): PlacementRow[] => {
+    const ranges = parseUidSet(uids) ?? [];
+    return [...mailbox.placements.values()].filter(({ uid }) =>
+      ranges.some(({ first, last }) => first <= uid && uid <= last),
+    );
+  };
+
+  const applyEvent = (event: LogEvent): void => {
+    switch (event.type) {
+      case 'message':
+        state.messages.set(event.seq, { ...event, erased: false });
+        state.messageIds.set(event.id, event.seq);
+        state.marks.leafTimeMs = Math.max(state.marks.leafTimeMs, event.timeMs);
+        break;
+      case 'deliver': {
+        state.emails.set(event.seq, event);
+        const owner = account(event.account);
+        owner.modSeq = Math.max(owner.modSeq, event.modSeq);
+        for (const key of state.messages.get(event.messageSeq)?.parsed.threadKeys ?? []) {
+          if (!owner.threads.has(key)) owner.threads.set(key, event.threadId);
+        }
+        const mailbox = state.mailboxes.get(event.mailbox);
+        if (mailbox === undefined) break;
+        place(mailbox, event.modSeq, {
+          uid: event.uid,
+          emailId: event.emailId,
+          flags: event.flags,
+          dateMs: event.dateMs,
+          savedMs: state.messages.get(event.messageSeq)?.timeMs ?? event.dateMs,
+          uidl: event.uidl,
+        });
+        mailbox.highestModSeq = Math.max(mailbox.highestModSeq, event.modSeq);
+        break;
+      }
+      case 'state':
+        applyState(event);
+        break;
+      case 'leaf':
+        // A clock leaf may bring an earlier time: what counts is the newest leaf's.
+        state.marks.leafTimeMs = event.timeMs;
+        if (event.kind === 'frames') state.marks.framesSeq = event.seq;
+        if (event.kind === 'day') state.marks.day = event.day;
+        break;
+      case 'erased':
+        for (const seq of event.erased) {
+          const message = state.messages.get(seq);
+          if (message !== undefined) {
+            const none = new Uint8Array(0);
+            message.erased = true;
+            message.parsed = {
+              envelope: none,
+              bodyStructure: none,
+              body: none,
+              structure: none,
+              threadKeys: [],
+            };
+          }
+        }
+        break;
+      case 'row':
+        break;
+    }
+  };
+
+  const byUid = (a: PlacementRow, b: PlacementRow): number => a.uid - b.uid;
+  const sortedPlacements = (mailbox: string): PlacementRow[] =>
+    [...(state.mailboxes.get(mailbox)?.placements.values() ?? [])].sort(byUid);
+
+  const index: MailIndex = {
+    appliedSeq: () => state.applied,
+    apply: (events, appliedSeq) => {
+      for (const event of events) if (event.seq > state.applied) applyEvent(event);
+      state.applied = Math.max(state.applied, appliedSeq);
+    },
+    clear: () => {
+      state = empty();
+    },
+    mailboxes: (id) =>
+      [...state.mailboxes.values()]
+        .filter((mailbox) => mailbox.account === id)
+        .map(mailboxRow)
+        .sort((a, b) => (a.name < b.name ? -1 : 1)),
+    mailbox: (id) => {
+      const mailbox = state.mailboxes.get(id);
+      return mailbox === undefined ? null : mailboxRow(mailbox);
+    },
+    mailboxByName: (id, name) => {
+      for (const mailbox of state.mailboxes.values()) {
+        if (mailbox.account === id && mailbox.name === name) return mailboxRow(mailbox);
+      }
+      return null;
+    },
+    placements: (mailbox, afterUid, limit) =>
+      sortedPlacements(mailbox)
+        .filter(({ uid }) => uid > afterUid)
+        .slice(0, limit),
+    placementsByUid: (mailbox, uids) =>
+      uids.flatMap((uid) => state.mailboxes.get(mailbox)?.placements.get(uid) ?? []),
+    changesSince: (mailbox, modSeq) => ({
+      changed: sortedPlacements(mailbox).filter((placement) => placement.modSeq > modSeq),
+      vanished: [...(state.mailboxes.get(mailbox)?.tombstones ?? [])]
+        .filter(([, at]) => at > modSeq)
+        .map(([uid]) => uid)
+        .sort((a, b) => a - b),
+    }),
+    countPlacements: (mailbox) => state.mailboxes.get(mailbox)?.placements.size ?? 0,
+    emails: (seqs) =>
+      seqs.flatMap((seq) => {
+        const email = state.emails.get(seq);
+        return email === undefined ? [] : emailRow(email);
+      }),
+    emailsOfMessage: (messageSeq) =>
+      [...state.emails.values()].filter((email) => email.messageSeq === messageSeq).flatMap(emailRow),
+    messageById: (id) => {
+      const message = state.messages.get(state.messageIds.get(id) ?? -1);
+      return message === undefined ? null : messageRow(message);
+    },
+    message: (seq) => {
+      const message = state.messages.get(seq);
+      return message === undefined ? null : messageRow(message);
+    },
+    messages: (afterSeq, limit) =>
+      [...state.messages.values()]
+        .filter(({ seq }) => seq > afterSeq)
+        .sort((a, b) => a.seq - b.seq)
+        .slice(0, limit)
+        .map(messageRow),
+    accounts: () => [...state.accounts.keys()].sort(),
+    accountCounters: (id) => ({
+      modSeq: state.accounts.get(id)?.modSeq ?? 0,
+      uidValidity: state.accounts.get(id)?.uidValidity ?? 0,
+    }),
+    accountKey: (id) => state.accounts.get(id)?.key ?? null,
+    marks: () => ({ ...state.marks }),
+    findThread: (id, keys) => {
+      const threads = state.accounts.get(id)?.threads;
+      for (const key of keys) {
+        const thread = threads?.get(key);
+        if (thread !== undefined) return thread;
+      }
+      return null;
+    },
+    dump: () => dumpIndex(index),
+    close: () => {},
+  };
+  return index;
+};

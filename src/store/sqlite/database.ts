@@ -1,0 +1,133 @@
+import { hash } from 'node:crypto';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { FengniError } from '#base/errors';
+
+export type Cell = string | number | Uint8Array | null;
+export type Row = Record<string, Cell>;
+
+export interface Database {
+  run(sql: string, ...cells: Cell[]): void;
+  get(sql: string, ...cells: Cell[]): Row | undefined;
+  all(sql: string, ...cells: Cell[]): Row[];
+  /** one transaction; an error rolls it back and goes on to the caller */
+  transaction(work: () => void): void;
+  close(): void;
+}
+
+/** The newest layout that this program writes; a file with another is thrown away and made again from the log. */
+const layout = 1;
+
+/**
+ * Opens a projection's file.
+ *
+ * @throws {FengniError} `projection-unusable` when SQLite refuses it: the caller makes it again from the log
+ */
+export const openDatabase = (file: string, options: { readOnly: boolean; schema: string }): Database => {
+  let db: DatabaseSync;
+  const guard = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (cause) {
+      if (cause instanceof FengniError) throw cause;
+      throw new FengniError('projection-unusable', {
+        subject: `${file}: ${cause instanceof Error ? cause.message : String(cause)}`,
+        remedy: 'run "fengni index rebuild"; nothing is lost, the log has everything',
+        cause,
+      });
+    }
+  };
+  db = guard(() => {
+    const opened = new DatabaseSync(file, {
+      readOnly: options.readOnly,
+      timeout: 5_000,
+      enableForeignKeyConstraints: false,
+    });
+    if (options.readOnly) {
+      opened.exec('PRAGMA query_only=ON; PRAGMA cache_size=-16384');
+    } else {
+      opened.exec(
+        'PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA secure_delete=ON; PRAGMA cache_size=-65536',
+      );
+      const version = opened.prepare('PRAGMA user_version').get() as { user_version: number };
+      if (version.user_version === 0)
+        opened.exec(`BEGIN; ${options.schema}; PRAGMA user_version=${layout}; COMMIT`);
+      else if (version.user_version !== layout) {
+        opened.close();
+        throw new Error(`layout ${version.user_version}, this program writes ${layout}`);
+      }
+    }
+    return opened;
+  });
+
+  const statements = new Map<string, StatementSync>();
+  const prepare = (sql: string): StatementSync => {
+    const known = statements.get(sql);
+    if (known !== undefined) return known;
+    const fresh = db.prepare(sql);
+    statements.set(sql, fresh);
+    return fresh;
+  };
+
+  return {
+    run: (sql, ...cells) => guard(() => void prepare(sql).run(...cells)),
+    get: (sql, ...cells) => guard(() => prepare(sql).get(...cells) as Row | undefined),
+    // All rows at once: no cursor outlives a call, so a slow reader never holds the WAL back.
+    all: (sql, ...cells) => guard(() => prepare(sql).all(...cells) as Row[]),
+    transaction: (work) => {
+      guard(() => db.exec('BEGIN IMMEDIATE'));
+      try {
+        work();
+        guard(() => db.exec('COMMIT'));
+      } catch (error) {
+        if (db.isTransaction) db.exec('ROLLBACK');
+        throw error;
+      }
+    },
+    close: () => db.close(),
+  };
+};
+
+/** The checksum that a row carries: 8 octets over its cells in a fixed order. */
+export const rowSum = (cells: readonly Cell[]): Uint8Array => {
+  let text = '';
+  for (const cell of cells) {
+    const value =
+      cell instanceof Uint8Array ? `x${hash('sha256', cell)}` : cell === null ? 'n' : `${typeof cell}${cell}`;
+    text += `${value.length}:${value}`;
+  }
+  return new Uint8Array(hash('sha256', text, 'buffer').buffer.slice(0, 8));
+};
+
+/** Refuses a row whose cells are not those that were written. */
+export const checkRow = (what: string, cells: readonly Cell[], sum: Cell | undefined): void => {
+  const expected = rowSum(cells);
+  if (sum instanceof Uint8Array && Buffer.compare(expected, sum) === 0) return;
+  throw new FengniError('index-row-damaged', {
+    subject: what,
+    remedy: 'run "fengni index rebuild"; nothing is lost, the log has everything',
+  });
+};
+
+export const text = (row: Row, name: string): string => {
+  const cell = row[name];
+  if (typeof cell !== 'string') throw unexpected(name);
+  return cell;
+};
+
+export const number = (row: Row, name: string): number => {
+  const cell = row[name];
+  if (typeof cell !== 'number') throw unexpected(name);
+  return cell;
+};
+
+export const octets = (row: Row, name: string): Uint8Array => {
+  const cell = row[name];
+  if (!(cell instanceof Uint8Array)) throw unexpected(name);
+  return cell;
+};
+
+const unexpected = (name: string): FengniError =>
+  new FengniError('index-row-damaged', {
+    subject: `column ${name} holds another kind of value`,
+    remedy: 'run "fengni index rebuild"; nothing is lost, the log has everything',
+  });

@@ -1,0 +1,579 @@
+import {
+  applyFlags,
+  dumpIndex,
+  type EmailRow,
+  type ErasedEvent,
+  flagBits,
+  idOf,
+  type KeyRef,
+  type LogEvent,
+  type LogMarks,
+  type MailboxRow,
+  type MailIndex,
+  type MessageRow,
+  type PlacementRow,
+  parseUidSet,
+  type StateEvent,
+  seqOf,
+} from '#store/index';
+import { type Cell, checkRow, number, octets, openDatabase, type Row, rowSum, text } from './database.ts';
+
+/** Columns in the order in which a row's checksum takes them; `sum` follows in every table. */
+const columns = {
+  mark: ['one', 'applied', 'leaf_time', 'frames_seq', 'day'],
+  message: [
+    'seq',
+    'id',
+    'kind',
+    'time',
+    'leaf',
+    'sha256',
+    'size',
+    'segment',
+    'revision',
+    'offset',
+    'frame_bytes',
+    'key_epoch',
+    'key_slot',
+    'erased',
+    'envelope',
+    'body_structure',
+    'body',
+    'structure',
+    'thread_keys',
+  ],
+  email: [
+    'seq',
+    'account',
+    'thread',
+    'address',
+    'prefix',
+    'date',
+    'message',
+    'segment',
+    'revision',
+    'offset',
+    'frame_bytes',
+    'key_epoch',
+    'key_slot',
+  ],
+  mailbox: [
+    'id',
+    'account',
+    'name',
+    'role',
+    'uid_validity',
+    'uid_next',
+    'modseq',
+    'subscribed',
+    'recent_below',
+    'keywords',
+  ],
+  placement: ['mailbox', 'uid', 'email', 'flags', 'keywords', 'modseq', 'date', 'saved', 'uidl', 'size'],
+  tombstone: ['mailbox', 'uid', 'modseq'],
+  account: ['id', 'modseq', 'uid_validity', 'key_epoch', 'key_slot'],
+  thread: ['account', 'key', 'thread'],
+} as const;
+
+type Table = keyof typeof columns;
+
+const schema = `
+  CREATE TABLE mark (one INTEGER PRIMARY KEY, applied INTEGER, leaf_time INTEGER, frames_seq INTEGER, day TEXT, sum BLOB);
+  CREATE TABLE message (seq INTEGER PRIMARY KEY, id TEXT UNIQUE, kind TEXT, time INTEGER, leaf INTEGER, sha256 TEXT, size INTEGER,
+    segment INTEGER, revision INTEGER, offset INTEGER, frame_bytes INTEGER, key_epoch INTEGER, key_slot INTEGER, erased INTEGER,
+    envelope BLOB, body_structure BLOB, body BLOB, structure BLOB, thread_keys TEXT, sum BLOB);
+  CREATE TABLE email (seq INTEGER PRIMARY KEY, account TEXT, thread TEXT, address TEXT, prefix BLOB, date INTEGER, message INTEGER,
+    segment INTEGER, revision INTEGER, offset INTEGER, frame_bytes INTEGER, key_epoch INTEGER, key_slot INTEGER, sum BLOB);
+  CREATE INDEX email_message ON email (message);
+  CREATE TABLE mailbox (id TEXT PRIMARY KEY, account TEXT, name TEXT, role TEXT, uid_validity INTEGER, uid_next INTEGER,
+    modseq INTEGER, subscribed INTEGER, recent_below INTEGER, keywords TEXT, sum BLOB, UNIQUE (account, name)) WITHOUT ROWID;
+  CREATE TABLE placement (mailbox INTEGER, uid INTEGER, email INTEGER, flags INTEGER, keywords TEXT, modseq INTEGER, date INTEGER,
+    saved INTEGER, uidl TEXT, size INTEGER, sum BLOB, PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;
+  CREATE INDEX placement_modseq ON placement (mailbox, modseq);
+  CREATE TABLE tombstone (mailbox INTEGER, uid INTEGER, modseq INTEGER, sum BLOB, PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;
+  CREATE INDEX tombstone_modseq ON tombstone (mailbox, modseq);
+  CREATE TABLE account (id TEXT PRIMARY KEY, modseq INTEGER, uid_validity INTEGER, key_epoch INTEGER, key_slot INTEGER, sum BLOB) WITHOUT ROWID;
+  CREATE TABLE thread (account TEXT, key TEXT, thread TEXT, sum BLOB, PRIMARY KEY (account, key)) WITHOUT ROWID`;
+
+const insertSql = Object.fromEntries(
+  Object.entries(columns).map(([table, names]) => [
+    table,
+    `INSERT OR REPLACE INTO ${table} (${names.join(', ')}, sum) VALUES (${'?, '.repeat(names.length)}?)`,
+  ]),
+) as Record<Table, string>;
+
+/** The `MailIndex` in `index.db`. */
+export const openSqliteIndex = (file: string, options: { readOnly: boolean }): MailIndex => {
+  const db = openDatabase(file, { ...options, schema });
+
+  const put = (table: Table, ...cells: Cell[]): void => db.run(insertSql[table], ...cells, rowSum(cells));
+  /** refuses a row that is not the one that was written */
+  const checked = (table: Table, row: Row): Row => {
+    const cells = columns[table].map((name) => row[name] ?? null);
+    checkRow(`${file}: ${table} ${cells.slice(0, 2).join(' ')}`, cells, row['sum']);
+    return row;
+  };
+  const one = (table: Table, where: string, ...cells: Cell[]): Row | null => {
+    const row = db.get(`SELECT * FROM ${table} WHERE ${where}`, ...cells);
+    return row === undefined ? null : checked(table, row);
+  };
+  const many = (table: Table, rest: string, ...cells: Cell[]): Row[] =>
+    db.all(`SELECT * FROM ${table} ${rest}`, ...cells).map((row) => checked(table, row));
+
+  const mark = (): LogMarks & { applied: number } => {
+    const row = one('mark', 'one = 1');
+    if (row === null) return { applied: 0, leafTimeMs: 0, framesSeq: 0, day: null };
+    return {
+      applied: number(row, 'applied'),
+      leafTimeMs: number(row, 'leaf_time'),
+      framesSeq: number(row, 'frames_seq'),
+      day: row['day'] === null ? null : text(row, 'day'),
+    };
+  };
+
+  const putMailbox = (row: MailboxRow): void =>
+    put(
+      'mailbox',
+      row.id,
+      row.account,
+      row.name,
+      row.role,
+      row.uidValidity,
+      row.uidNext,
+      row.highestModSeq,
+      row.subscribed ? 1 : 0,
+      row.recentBelow,
+      JSON.stringify(row.keywords),
+    );
+
+  const putPlacement = (mailbox: string, row: PlacementRow): void =>
+    put(
+      'placement',
+      mailboxNumber(mailbox),
+      row.uid,
+      row.emailSeq,
+      row.flags,
+      row.keywords.join(','),
+      row.modSeq,
+      row.dateMs,
+      row.savedMs,
+      row.uidl,
+      row.sizeBytes,
+    );
+
+  const accountRow = (id: string): { modSeq: number; uidValidity: number; key: KeyRef | null } => {
+    const row = one('account', 'id = ?', id);
+    if (row === null) return { modSeq: 0, uidValidity: 0, key: null };
+    const key =
+      row['key_epoch'] === null ? null : { epoch: number(row, 'key_epoch'), slot: number(row, 'key_slot') };
+    return { modSeq: number(row, 'modseq'), uidValidity: number(row, 'uid_validity'), key };
+  };
+
+  const raiseAccount = (id: string, modSeq: number, uidValidity: number, key: KeyRef | null): void => {
+    const before = accountRow(id);
+    const kept = before.key ?? key;
+    put(
+      'account',
+      id,
+      Math.max(before.modSeq, modSeq),
+      Math.max(before.uidValidity, uidValidity),
+      kept?.epoch ?? null,
+      kept?.slot ?? null,
+    );
+  };
+
+  /** positions of keywords, new ones taken in; the caller writes the mailbox afterwards */
+  const keywordPositions = (mailbox: MailboxRow, keywords: readonly string[]): [MailboxRow, number[]] => {
+    const all = [...mailbox.keywords];
+    const positions = keywords.map((keyword) => {
+      const known = all.findIndex((each) => each.toLowerCase() === keyword.toLowerCase());
+      return known >= 0 ? known : all.push(keyword) - 1;
+    });
+    return [{ ...mailbox, keywords: all }, positions.sort((a, b) => a - b)];
+  };
+
+  const sizeOf = (emailSeq: number): number => {
+    const row = db.get(
+      'SELECT length(e.prefix) + m.size AS size FROM email e JOIN message m ON m.seq = e.message WHERE e.seq = ?',
+      emailSeq,
+    );
+    return row === undefined ? 0 : number(row, 'size');
+  };
+
+  const place = (
+    mailbox: MailboxRow,
+    modSeq: number,
+    placed: {
+      uid: number;
+      emailId: string;
+      flags: readonly string[];
+      dateMs: number;
+      savedMs: number;
+      uidl: string;
+    },
+  ): MailboxRow => {
+    const { bits, keywords } = flagBits(placed.flags);
+    const [after, positions] = keywordPositions(mailbox, keywords);
+    const emailSeq = seqOf(placed.emailId) ?? 0;
+    putPlacement(mailbox.id, {
+      uid: placed.uid,
+      emailSeq,
+      flags: bits,
+      keywords: positions,
+      modSeq,
+      dateMs: placed.dateMs,
+      savedMs: placed.savedMs,
+      uidl: placed.uidl,
+      sizeBytes: sizeOf(emailSeq),
+    });
+    return {
+      ...after,
+      uidNext: Math.max(after.uidNext, placed.uid + 1),
+      highestModSeq: Math.max(after.highestModSeq, modSeq),
+    };
+  };
+
+  const inSet = (mailbox: string, uids: string): PlacementRow[] =>
+    (parseUidSet(uids) ?? []).flatMap(({ first, last }) =>
+      many(
+        'placement',
+        'WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid',
+        mailboxNumber(mailbox),
+        first,
+        last,
+      ).map(placementRow),
+    );
+
+  const applyState = (event: StateEvent): void => {
+    const change = event.change;
+    raiseAccount(event.account, event.modSeq, change.op === 'create' ? change.uidValidity : 0, event.key);
+    if (change.op === 'create') {
+      putMailbox({
+        id: event.mailbox,
+        account: event.account,
+        name: change.name,
+        role: change.role,
+        uidValidity: change.uidValidity,
+        uidNext: 1,
+        highestModSeq: event.modSeq,
+        subscribed: change.subscribed,
+        recentBelow: 1,
+        keywords: [],
+      });
+      return;
+    }
+    const before = index.mailbox(event.mailbox);
+    if (before === null) return;
+    const mailbox = { ...before, highestModSeq: Math.max(before.highestModSeq, event.modSeq) };
+    switch (change.op) {
+      case 'recent':
+        putMailbox({ ...before, recentBelow: Math.max(before.recentBelow, change.below) });
+        break;
+      case 'rename':
+        putMailbox({ ...mailbox, name: change.name });
+        break;
+      case 'delete':
+        for (const table of ['placement', 'tombstone']) {
+          db.run(`DELETE FROM ${table} WHERE mailbox = ?`, mailboxNumber(event.mailbox));
+        }
+        db.run('DELETE FROM mailbox WHERE id = ?', event.mailbox);
+        break;
+      case 'subscribe':
+        putMailbox({ ...mailbox, subscribed: change.subscribed });
+        break;
+      case 'flags': {
+        const { bits, keywords } = flagBits(change.flags);
+        const [after, positions] = keywordPositions(mailbox, keywords);
+        for (const row of inSet(event.mailbox, change.uids)) {
+          const flags = applyFlags({ bits: row.flags, keywords: row.keywords }, change.mode, {
+            bits,
+            keywords: positions,
+          });
+          putPlacement(event.mailbox, {
+            ...row,
+            flags: flags.bits,
+            keywords: flags.keywords,
+            modSeq: event.modSeq,
+          });
+        }
+        putMailbox(after);
+        break;
+      }
+      case 'expunge':
+        for (const row of inSet(event.mailbox, change.uids)) {
+          db.run(
+            'DELETE FROM placement WHERE mailbox = ? AND uid = ?',
+            mailboxNumber(event.mailbox),
+            row.uid,
+          );
+          put('tombstone', mailboxNumber(event.mailbox), row.uid, event.modSeq);
+        }
+        putMailbox(mailbox);
+        break;
+      case 'place': {
+        let after: MailboxRow = mailbox;
+        for (const placed of change.placements) after = place(after, event.modSeq, placed);
+        putMailbox(after);
+        break;
+      }
+    }
+  };
+
+  const applyErased = (event: ErasedEvent): void => {
+    for (const seq of event.erased) {
+      const row = one('message', 'seq = ?', seq);
+      if (row === null) continue;
+      const none = new Uint8Array(0);
+      const cells = columns.message.map((name): Cell => {
+        if (name === 'erased') return 1;
+        if (name === 'thread_keys') return '[]';
+        if (['envelope', 'body_structure', 'body', 'structure'].includes(name)) return none;
+        return row[name] ?? null;
+      });
+      put('message', ...cells);
+    }
+  };
+
+  const applyEvent = (event: LogEvent, marks: LogMarks): void => {
+    switch (event.type) {
+      case 'message':
+        put(
+          'message',
+          event.seq,
+          event.id,
+          event.kind,
+          event.timeMs,
+          event.leafIndex,
+          event.sha256Hex,
+          event.sizeBytes,
+          event.at.segment,
+          event.at.revision,
+          event.at.offset,
+          event.at.frameBytes,
+          event.key.epoch,
+          event.key.slot,
+          0,
+          event.parsed.envelope,
+          event.parsed.bodyStructure,
+          event.parsed.body,
+          event.parsed.structure,
+          JSON.stringify(event.parsed.threadKeys),
+        );
+        marks.leafTimeMs = Math.max(marks.leafTimeMs, event.timeMs);
+        break;
+      case 'deliver': {
+        put(
+          'email',
+          event.seq,
+          event.account,
+          event.threadId,
+          event.address,
+          event.prefix,
+          event.dateMs,
+          event.messageSeq,
+          event.at.segment,
+          event.at.revision,
+          event.at.offset,
+          event.at.frameBytes,
+          event.key.epoch,
+          event.key.slot,
+        );
+        raiseAccount(event.account, event.modSeq, 0, null);
+        const message = one('message', 'seq = ?', event.messageSeq);
+        for (const key of message === null ? [] : (JSON.parse(text(message, 'thread_keys')) as string[])) {
+          if (one('thread', 'account = ? AND key = ?', event.account, key) === null) {
+            put('thread', event.account, key, event.threadId);
+          }
+        }
+        const mailbox = index.mailbox(event.mailbox);
+        if (mailbox === null) break;
+        const savedMs = message === null ? event.dateMs : number(message, 'time');
+        putMailbox(place(mailbox, event.modSeq, { ...event, savedMs }));
+        break;
+      }
+      case 'state':
+        applyState(event);
+        break;
+      case 'leaf':
+        // A clock leaf may bring an earlier time: what counts is the newest leaf's.
+        marks.leafTimeMs = event.timeMs;
+        if (event.kind === 'frames') marks.framesSeq = event.seq;
+        if (event.kind === 'day') marks.day = event.day;
+        break;
+      case 'erased':
+        applyErased(event);
+        break;
+      case 'row':
+        break;
+    }
+  };
+
+  const index: MailIndex = {
+    appliedSeq: () => mark().applied,
+    apply: (events, appliedSeq) => {
+      db.transaction(() => {
+        const marks = mark();
+        const applied = marks.applied;
+        for (const event of events) if (event.seq > applied) applyEvent(event, marks);
+        put('mark', 1, Math.max(applied, appliedSeq), marks.leafTimeMs, marks.framesSeq, marks.day);
+      });
+    },
+    clear: () =>
+      db.transaction(() => {
+        for (const table of Object.keys(columns)) db.run(`DELETE FROM ${table}`);
+      }),
+    mailboxes: (account) => many('mailbox', 'WHERE account = ?', account).map(mailboxRow).sort(byName),
+    mailbox: (id) => {
+      const row = one('mailbox', 'id = ?', id);
+      return row === null ? null : mailboxRow(row);
+    },
+    mailboxByName: (account, name) => {
+      const row = one('mailbox', 'account = ? AND name = ?', account, name);
+      return row === null ? null : mailboxRow(row);
+    },
+    placements: (mailbox, afterUid, limit) =>
+      many(
+        'placement',
+        'WHERE mailbox = ? AND uid > ? ORDER BY uid LIMIT ?',
+        mailboxNumber(mailbox),
+        afterUid,
+        limit,
+      ).map(placementRow),
+    placementsByUid: (mailbox, uids) =>
+      uids.flatMap((uid) => {
+        const row = one('placement', 'mailbox = ? AND uid = ?', mailboxNumber(mailbox), uid);
+        return row === null ? [] : placementRow(row);
+      }),
+    changesSince: (mailbox, modSeq) => ({
+      changed: many(
+        'placement',
+        'WHERE mailbox = ? AND modseq > ? ORDER BY uid',
+        mailboxNumber(mailbox),
+        modSeq,
+      ).map(placementRow),
+      vanished: many(
+        'tombstone',
+        'WHERE mailbox = ? AND modseq > ? ORDER BY uid',
+        mailboxNumber(mailbox),
+        modSeq,
+      ).map((row) => number(row, 'uid')),
+    }),
+    countPlacements: (mailbox) => {
+      const row = db.get('SELECT count(*) AS n FROM placement WHERE mailbox = ?', mailboxNumber(mailbox));
+      return row === undefined ? 0 : number(row, 'n');
+    },
+    emails: (seqs) => seqs.flatMap((seq) => emailRows('WHERE seq = ?', seq)),
+    emailsOfMessage: (messageSeq) => emailRows('WHERE message = ? ORDER BY seq', messageSeq),
+    messageById: (id) => {
+      const row = one('message', 'id = ?', id);
+      return row === null ? null : messageRow(row);
+    },
+    message: (seq) => {
+      const row = one('message', 'seq = ?', seq);
+      return row === null ? null : messageRow(row);
+    },
+    messages: (afterSeq, limit) =>
+      many('message', 'WHERE seq > ? ORDER BY seq LIMIT ?', afterSeq, limit).map(messageRow),
+    accounts: () => many('account', 'ORDER BY id').map((row) => text(row, 'id')),
+    accountCounters: (id) => {
+      const { modSeq, uidValidity } = accountRow(id);
+      return { modSeq, uidValidity };
+    },
+    accountKey: (id) => accountRow(id).key,
+    marks: () => {
+      const { applied: _, ...marks } = mark();
+      return marks;
+    },
+    findThread: (account, keys) => {
+      for (const key of keys) {
+        const row = one('thread', 'account = ? AND key = ?', account, key);
+        if (row !== null) return text(row, 'thread');
+      }
+      return null;
+    },
+    dump: () => dumpIndex(index),
+    close: () => db.close(),
+  };
+
+  const emailRows = (rest: string, cell: Cell): EmailRow[] =>
+    many('email', rest, cell).flatMap((row) => {
+      const message = one('message', 'seq = ?', number(row, 'message'));
+      if (message === null) return [];
+      return [
+        {
+          emailSeq: number(row, 'seq'),
+          account: text(row, 'account'),
+          emailId: idOf('e', number(row, 'seq')),
+          threadId: text(row, 'thread'),
+          address: text(row, 'address'),
+          prefix: octets(row, 'prefix'),
+          dateMs: number(row, 'date'),
+          at: addressOf(row),
+          key: keyOf(row),
+          message: messageRow(message),
+          parsed: {
+            envelope: octets(message, 'envelope'),
+            bodyStructure: octets(message, 'body_structure'),
+            body: octets(message, 'body'),
+            structure: octets(message, 'structure'),
+          },
+        },
+      ];
+    });
+
+  return index;
+};
+
+const mailboxNumber = (id: string): number => seqOf(id) ?? 0;
+
+const byName = (a: MailboxRow, b: MailboxRow): number => (a.name < b.name ? -1 : 1);
+
+const addressOf = (row: Row): MessageRow['at'] => ({
+  segment: number(row, 'segment'),
+  revision: number(row, 'revision'),
+  offset: number(row, 'offset'),
+  frameBytes: number(row, 'frame_bytes'),
+});
+
+const keyOf = (row: Row): KeyRef => ({ epoch: number(row, 'key_epoch'), slot: number(row, 'key_slot') });
+
+const mailboxRow = (row: Row): MailboxRow => ({
+  id: text(row, 'id'),
+  account: text(row, 'account'),
+  name: text(row, 'name'),
+  role: row['role'] === null ? null : text(row, 'role'),
+  uidValidity: number(row, 'uid_validity'),
+  uidNext: number(row, 'uid_next'),
+  highestModSeq: number(row, 'modseq'),
+  subscribed: number(row, 'subscribed') === 1,
+  recentBelow: number(row, 'recent_below'),
+  keywords: JSON.parse(text(row, 'keywords')) as string[],
+});
+
+const placementRow = (row: Row): PlacementRow => {
+  const keywords = text(row, 'keywords');
+  return {
+    uid: number(row, 'uid'),
+    emailSeq: number(row, 'email'),
+    flags: number(row, 'flags'),
+    keywords: keywords === '' ? [] : keywords.split(',').map(Number),
+    modSeq: number(row, 'modseq'),
+    dateMs: number(row, 'date'),
+    savedMs: number(row, 'saved'),
+    uidl: text(row, 'uidl'),
+    sizeBytes: number(row, 'size'),
+  };
+};
+
+const messageRow = (row: Row): MessageRow => ({
+  seq: number(row, 'seq'),
+  id: text(row, 'id'),
+  kind: text(row, 'kind') as MessageRow['kind'],
+  timeMs: number(row, 'time'),
+  leafIndex: number(row, 'leaf'),
+  sha256Hex: text(row, 'sha256'),
+  sizeBytes: number(row, 'size'),
+  at: addressOf(row),
+  key: keyOf(row),
+  erased: number(row, 'erased') === 1,
+});
