@@ -45,7 +45,7 @@ const story = (choices: readonly (readonly [number, number, number])[]): LogEven
     const mailbox = mailboxes[a % mailboxes.length];
     if (mailbox === undefined) continue;
     const uids = `${1 + (b % 5)}:${1 + (b % 5) + 1 + (a % 4)}`;
-    switch (what % 9) {
+    switch (what % 10) {
       case 0:
       case 1: {
         seq += 1;
@@ -131,6 +131,11 @@ const story = (choices: readonly (readonly [number, number, number])[]): LogEven
           state(mailbox.id, { op: 'delete' });
         } else state(mailbox.id, { op: 'recent', below: 1 + (b % 5) });
         break;
+      case 8: {
+        const name = b % 3 === 0 ? `Nowhere ${b % 4}` : mailbox.name;
+        state(b % 3 === 0 ? '' : mailbox.id, { op: 'subscribe', name, subscribed: a % 2 === 0 });
+        break;
+      }
       default:
         seq += 1;
         events.push({
@@ -145,7 +150,7 @@ const story = (choices: readonly (readonly [number, number, number])[]): LogEven
   return events;
 };
 
-const stories = fc.array(fc.tuple(fc.nat(8), fc.nat(50), fc.nat(50)), { maxLength: 60 }).map(story);
+const stories = fc.array(fc.tuple(fc.nat(9), fc.nat(50), fc.nat(50)), { maxLength: 60 }).map(story);
 
 /**
  * The suite for one implementation of `MailIndex` and `Directory`; the memory implementation is the model.

@@ -16,6 +16,7 @@ export function* dumpIndex(index: MailIndex): Generator<string> {
     const { modSeq, uidValidity } = index.accountCounters(account);
     const key = index.accountKey(account);
     yield `account ${account} modseq ${modSeq} uidvalidity ${uidValidity} key ${key === null ? '-' : `${key.epoch}/${key.slot}`}`;
+    yield `subscriptions ${account} ${JSON.stringify(index.subscriptions(account))}`;
     for (const mailbox of index.mailboxes(account)) {
       yield `mailbox ${mailbox.id} ${JSON.stringify(mailbox.name)} role ${mailbox.role ?? '-'} uidvalidity ${mailbox.uidValidity} uidnext ${mailbox.uidNext} modseq ${mailbox.highestModSeq} subscribed ${mailbox.subscribed} recent ${mailbox.recentBelow} keywords ${JSON.stringify(mailbox.keywords)}`;
       let after = 0;

@@ -193,7 +193,7 @@ const decodeChange = (fields: Fields): StateChange => {
     case 'delete':
       return { op };
     case 'subscribe':
-      return { op, subscribed: fields.flag('subscribed') };
+      return { op, name: fields.text('name'), subscribed: fields.flag('subscribed') };
     case 'flags': {
       const mode = fields.text('mode');
       if (mode !== 'add' && mode !== 'remove' && mode !== 'replace') throw fields.wrong('mode');

@@ -85,7 +85,8 @@ export type StateChange =
     }
   | { op: 'rename'; name: string }
   | { op: 'delete' }
-  | { op: 'subscribe'; subscribed: boolean }
+  /** by name, which need not exist (RFC 9051 §6.3.7); the event's `mailbox` is empty then */
+  | { op: 'subscribe'; name: string; subscribed: boolean }
   | { op: 'flags'; mode: 'add' | 'remove' | 'replace'; flags: readonly string[]; uids: string }
   | { op: 'expunge'; uids: string }
   | {
@@ -232,6 +233,8 @@ export interface MailIndex {
   clear(): void;
 
   mailboxes(account: string): MailboxRow[];
+  /** subscribed names, of mailboxes or of none, in order */
+  subscriptions(account: string): string[];
   mailbox(id: string): MailboxRow | null;
   mailboxByName(account: string, name: string): MailboxRow | null;
   /** placements with `uid` > afterUid in ascending order, at most `limit` */

@@ -17,7 +17,7 @@ import {
   seqOf,
 } from '#store/index';
 
-interface Mailbox extends Omit<MailboxRow, 'keywords'> {
+interface Mailbox extends Omit<MailboxRow, 'keywords' | 'subscribed'> {
   keywords: string[];
   placements: Map<number, PlacementRow>;
   /** UID → MODSEQ of its expunge */
@@ -29,6 +29,7 @@ interface Account {
   uidValidity: number;
   key: KeyRef | null;
   threads: Map<string, string>;
+  subscriptions: Set<string>;
 }
 
 interface State {
@@ -58,14 +59,21 @@ export const createMemoryIndex = (): MailIndex => {
   const account = (id: string): Account => {
     const known = state.accounts.get(id);
     if (known !== undefined) return known;
-    const fresh: Account = { modSeq: 0, uidValidity: 0, key: null, threads: new Map() };
+    const fresh: Account = {
+      modSeq: 0,
+      uidValidity: 0,
+      key: null,
+      threads: new Map(),
+      subscriptions: new Set(),
+    };
     state.accounts.set(id, fresh);
     return fresh;
   };
 
   const mailboxRow = (mailbox: Mailbox): MailboxRow => {
     const { placements: _, tombstones: __, ...row } = mailbox;
-    return { ...row, keywords: [...row.keywords] };
+    const subscribed = state.accounts.get(row.account)?.subscriptions.has(row.name) ?? false;
+    return { ...row, subscribed, keywords: [...row.keywords] };
   };
 
   const messageRow = (message: MessageEvent & { erased: boolean }): MessageRow => {
@@ -139,6 +147,7 @@ export const createMemoryIndex = (): MailIndex => {
     const change = event.change;
     if (change.op === 'create') {
       owner.uidValidity = Math.max(owner.uidValidity, change.uidValidity);
+      if (change.subscribed) owner.subscriptions.add(change.name);
       state.mailboxes.set(event.mailbox, {
         id: event.mailbox,
         account: event.account,
@@ -147,12 +156,16 @@ export const createMemoryIndex = (): MailIndex => {
         uidValidity: change.uidValidity,
         uidNext: 1,
         highestModSeq: event.modSeq,
-        subscribed: change.subscribed,
         recentBelow: 1,
         keywords: [],
         placements: new Map(),
         tombstones: new Map(),
       });
+      return;
+    }
+    if (change.op === 'subscribe') {
+      if (change.subscribed) owner.subscriptions.add(change.name);
+      else owner.subscriptions.delete(change.name);
       return;
     }
     const mailbox = state.mailboxes.get(event.mailbox);
@@ -164,13 +177,11 @@ export const createMemoryIndex = (): MailIndex => {
     mailbox.highestModSeq = Math.max(mailbox.highestModSeq, event.modSeq);
     switch (change.op) {
       case 'rename':
+        if (owner.subscriptions.delete(mailbox.name)) owner.subscriptions.add(change.name);
         mailbox.name = change.name;
         break;
       case 'delete':
         state.mailboxes.delete(event.mailbox);
-        break;
-      case 'subscribe':
-        mailbox.subscribed = change.subscribed;
         break;
       case 'flags': {
         const { bits, keywords } = flagBits(change.flags);
@@ -283,6 +294,7 @@ export const createMemoryIndex = (): MailIndex => {
         .filter((mailbox) => mailbox.account === id)
         .map(mailboxRow)
         .sort((a, b) => (a.name < b.name ? -1 : 1)),
+    subscriptions: (id) => [...(state.accounts.get(id)?.subscriptions ?? [])].sort(),
     mailbox: (id) => {
       const mailbox = state.mailboxes.get(id);
       return mailbox === undefined ? null : mailboxRow(mailbox);

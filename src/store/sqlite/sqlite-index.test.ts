@@ -57,7 +57,6 @@ test('a cell that changed behind our back is refused, whatever the column', () =
     for (const [column, value] of Object.entries({
       name: 'INBOY',
       uid_validity: 4,
-      subscribed: 0,
       role: 'Sent',
       keywords: '["a"]',
     })) {

@@ -65,7 +65,6 @@ const columns = {
     'uid_validity',
     'uid_next',
     'modseq',
-    'subscribed',
     'recent_below',
     'keywords',
   ],
@@ -73,6 +72,7 @@ const columns = {
   tombstone: ['mailbox', 'uid', 'modseq'],
   account: ['id', 'modseq', 'uid_validity', 'key_epoch', 'key_slot'],
   thread: ['account', 'key', 'thread'],
+  subscription: ['account', 'name'],
 } as const;
 
 type Table = keyof typeof columns;
@@ -86,14 +86,15 @@ const schema = `
     segment INTEGER, revision INTEGER, offset INTEGER, frame_bytes INTEGER, key_epoch INTEGER, key_slot INTEGER, sum BLOB);
   CREATE INDEX email_message ON email (message);
   CREATE TABLE mailbox (id TEXT PRIMARY KEY, account TEXT, name TEXT, role TEXT, uid_validity INTEGER, uid_next INTEGER,
-    modseq INTEGER, subscribed INTEGER, recent_below INTEGER, keywords TEXT, sum BLOB, UNIQUE (account, name)) WITHOUT ROWID;
+    modseq INTEGER, recent_below INTEGER, keywords TEXT, sum BLOB, UNIQUE (account, name)) WITHOUT ROWID;
   CREATE TABLE placement (mailbox INTEGER, uid INTEGER, email INTEGER, flags INTEGER, keywords TEXT, modseq INTEGER, date INTEGER,
     saved INTEGER, uidl TEXT, size INTEGER, sum BLOB, PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;
   CREATE INDEX placement_modseq ON placement (mailbox, modseq);
   CREATE TABLE tombstone (mailbox INTEGER, uid INTEGER, modseq INTEGER, sum BLOB, PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;
   CREATE INDEX tombstone_modseq ON tombstone (mailbox, modseq);
   CREATE TABLE account (id TEXT PRIMARY KEY, modseq INTEGER, uid_validity INTEGER, key_epoch INTEGER, key_slot INTEGER, sum BLOB) WITHOUT ROWID;
-  CREATE TABLE thread (account TEXT, key TEXT, thread TEXT, sum BLOB, PRIMARY KEY (account, key)) WITHOUT ROWID`;
+  CREATE TABLE thread (account TEXT, key TEXT, thread TEXT, sum BLOB, PRIMARY KEY (account, key)) WITHOUT ROWID;
+  CREATE TABLE subscription (account TEXT, name TEXT, sum BLOB, PRIMARY KEY (account, name)) WITHOUT ROWID`;
 
 const insertSql = Object.fromEntries(
   Object.entries(columns).map(([table, names]) => [
@@ -131,7 +132,7 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
     };
   };
 
-  const putMailbox = (row: MailboxRow): void =>
+  const putMailbox = (row: Omit<MailboxRow, 'subscribed'>): void =>
     put(
       'mailbox',
       row.id,
@@ -141,7 +142,6 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
       row.uidValidity,
       row.uidNext,
       row.highestModSeq,
-      row.subscribed ? 1 : 0,
       row.recentBelow,
       JSON.stringify(row.keywords),
     );
@@ -244,10 +244,14 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
       ).map(placementRow),
     );
 
+  const unsubscribe = (account: string, name: string): void =>
+    db.run('DELETE FROM subscription WHERE account = ? AND name = ?', account, name);
+
   const applyState = (event: StateEvent): void => {
     const change = event.change;
     raiseAccount(event.account, event.modSeq, change.op === 'create' ? change.uidValidity : 0, event.key);
     if (change.op === 'create') {
+      if (change.subscribed) put('subscription', event.account, change.name);
       putMailbox({
         id: event.mailbox,
         account: event.account,
@@ -256,10 +260,14 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
         uidValidity: change.uidValidity,
         uidNext: 1,
         highestModSeq: event.modSeq,
-        subscribed: change.subscribed,
         recentBelow: 1,
         keywords: [],
       });
+      return;
+    }
+    if (change.op === 'subscribe') {
+      if (change.subscribed) put('subscription', event.account, change.name);
+      else unsubscribe(event.account, change.name);
       return;
     }
     const before = index.mailbox(event.mailbox);
@@ -270,6 +278,10 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
         putMailbox({ ...before, recentBelow: Math.max(before.recentBelow, change.below) });
         break;
       case 'rename':
+        if (before.subscribed) {
+          unsubscribe(event.account, before.name);
+          put('subscription', event.account, change.name);
+        }
         putMailbox({ ...mailbox, name: change.name });
         break;
       case 'delete':
@@ -277,9 +289,6 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
           db.run(`DELETE FROM ${table} WHERE mailbox = ?`, mailboxNumber(event.mailbox));
         }
         db.run('DELETE FROM mailbox WHERE id = ?', event.mailbox);
-        break;
-      case 'subscribe':
-        putMailbox({ ...mailbox, subscribed: change.subscribed });
         break;
       case 'flags': {
         const { bits, keywords } = flagBits(change.flags);
@@ -408,6 +417,9 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
     }
   };
 
+  const isSubscribed = (row: Row): boolean =>
+    one('subscription', 'account = ? AND name = ?', text(row, 'account'), text(row, 'name')) !== null;
+
   const index: MailIndex = {
     appliedSeq: () => mark().applied,
     apply: (events, appliedSeq) => {
@@ -422,14 +434,23 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
       db.transaction(() => {
         for (const table of Object.keys(columns)) db.run(`DELETE FROM ${table}`);
       }),
-    mailboxes: (account) => many('mailbox', 'WHERE account = ?', account).map(mailboxRow).sort(byName),
+    mailboxes: (account) => {
+      const subscribed = new Set(index.subscriptions(account));
+      return many('mailbox', 'WHERE account = ?', account)
+        .map((row) => mailboxRow(row, subscribed.has(text(row, 'name'))))
+        .sort(byName);
+    },
+    subscriptions: (account) =>
+      many('subscription', 'WHERE account = ? ORDER BY name', account)
+        .map((row) => text(row, 'name'))
+        .sort(),
     mailbox: (id) => {
       const row = one('mailbox', 'id = ?', id);
-      return row === null ? null : mailboxRow(row);
+      return row === null ? null : mailboxRow(row, isSubscribed(row));
     },
     mailboxByName: (account, name) => {
       const row = one('mailbox', 'account = ? AND name = ?', account, name);
-      return row === null ? null : mailboxRow(row);
+      return row === null ? null : mailboxRow(row, isSubscribed(row));
     },
     placements: (mailbox, afterUid, limit) =>
       many(
@@ -537,7 +558,7 @@ const addressOf = (row: Row): MessageRow['at'] => ({
 
 const keyOf = (row: Row): KeyRef => ({ epoch: number(row, 'key_epoch'), slot: number(row, 'key_slot') });
 
-const mailboxRow = (row: Row): MailboxRow => ({
+const mailboxRow = (row: Row, subscribed: boolean): MailboxRow => ({
   id: text(row, 'id'),
   account: text(row, 'account'),
   name: text(row, 'name'),
@@ -545,7 +566,7 @@ const mailboxRow = (row: Row): MailboxRow => ({
   uidValidity: number(row, 'uid_validity'),
   uidNext: number(row, 'uid_next'),
   highestModSeq: number(row, 'modseq'),
-  subscribed: number(row, 'subscribed') === 1,
+  subscribed,
   recentBelow: number(row, 'recent_below'),
   keywords: JSON.parse(text(row, 'keywords')) as string[],
 });
