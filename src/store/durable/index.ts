@@ -7,3 +7,12 @@
 export { makeFolderDurable, replaceFileDurable } from './durable.ts';
 export type { FileStat, Io, IoFile, OpenHow } from './io.ts';
 export { nodeIo } from './node-io.ts';
+export {
+  isPowerCut,
+  randomNumbers,
+  type SimCall,
+  type SimFault,
+  SimFs,
+  type SimFsOptions,
+  type SimOperation,
+} from './sim-fs.ts';

@@ -35,8 +35,7 @@ const stat = promisify(fs.stat);
 export const nodeIo: Io = {
   clock: systemClock,
   random: systemRandom,
-  open: async (path, how) =>
-    new NodeFile(path, await done('open', path, open(path, flags[how], 0o600)), how !== 'read'),
+  open: async (path, how) => new NodeFile(path, await done('open', path, open(path, flags[how], 0o600))),
   readFile: async (path) => {
     const file = await nodeIo.open(path, 'read');
     try {
@@ -87,14 +86,12 @@ export const nodeIo: Io = {
 class NodeFile implements IoFile {
   readonly #path: string;
   readonly #descriptor: number;
-  readonly #writable: boolean;
   #poisoned = false;
   #closed = false;
 
-  constructor(path: string, descriptor: number, writable: boolean) {
+  constructor(path: string, descriptor: number) {
     this.#path = path;
     this.#descriptor = descriptor;
-    this.#writable = writable;
   }
 
   async read(into: Uint8Array, position: number): Promise<number> {
@@ -152,7 +149,7 @@ class NodeFile implements IoFile {
   }
 
   async #sync(operation: string, sync: (descriptor: number) => Promise<void>): Promise<void> {
-    if (this.#writable) this.#refusePoisoned();
+    this.#refusePoisoned();
     try {
       await sync(this.#descriptor);
     } catch (error) {
