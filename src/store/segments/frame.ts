@@ -1,0 +1,261 @@
+import { createHash } from 'node:crypto';
+import { ascii, equalBytes } from '#base/bytes';
+import { alignUp, getU64, isZeros, putU64, viewOf } from './integers.ts';
+import { sha256 } from './sha256.ts';
+
+export const frameTypes = {
+  MSG: 1,
+  DELIVER: 2,
+  STATE: 3,
+  ROW: 4,
+  LEAF: 5,
+  HEAD: 6,
+  ERASED: 7,
+  SNAP: 8,
+  ELIDE: 9,
+  COMMIT: 10,
+  SEAL: 11,
+} as const;
+export type FrameTypeName = keyof typeof frameTypes;
+
+const typeNames: ReadonlyMap<number, string> = new Map(
+  Object.entries(frameTypes).map(([name, type]) => [type, name]),
+);
+/** `MSG`, or `type 77` for one that this program does not know. */
+export const frameTypeName = (type: number): string => typeNames.get(type) ?? `type ${type}`;
+export const isKnownFrameType = (type: number): boolean => typeNames.has(type);
+
+/** Where the stored octets lie. */
+export const places = { here: 0, ownFile: 1, erased: 2 } as const;
+
+export const storageHeaderBytes = 104;
+export const recordBytes = 128;
+export const frameAlignBytes = 8;
+export const groupAlignBytes = 512;
+
+/** No writer makes more, no reader believes more. */
+export const frameLimits = {
+  leafBytesMax: 400,
+  headStoredBytesMax: 64 * 2 ** 20,
+  storedBytesMax: 2 ** 40,
+  headerBytesMax: 4096,
+} as const;
+
+export interface KeyRef {
+  epoch: number;
+  slot: number;
+}
+
+/** What was said: never changes, is chained and committed to. */
+export interface FrameRecord {
+  type: number;
+  critical: boolean;
+  leafLength: number;
+  seq: number;
+  leafIndex: number | null;
+  key: KeyRef | null;
+  /** RFC 6962 leaf hash, or zeros without a leaf */
+  leafHash: Uint8Array;
+  /** SHA-256 of the plaintext head (sealed) or of the body (clear); zeros without a body */
+  bodyCommitment: Uint8Array;
+  /** hash of the record before; zeros in the very first */
+  prev: Uint8Array;
+}
+
+/** How and where it lies: may be rewritten. */
+export interface StorageHeader {
+  encoding: number;
+  place: number;
+  headStoredLength: number;
+  /** stored octets without the head */
+  storedLength: number;
+  /** SHA-256(stored octets ‖ stored head) */
+  storedHash: Uint8Array;
+}
+
+export interface FrameHead {
+  storage: StorageHeader;
+  record: FrameRecord;
+  recordHash: Uint8Array;
+  /** where the leaf begins, from the start of the frame */
+  leafAt: number;
+  /** where the stored head begins */
+  headAt: number;
+  /** where the stored octets begin */
+  octetsAt: number;
+  /** end without padding */
+  endAt: number;
+  /** octets of the frame, padding included */
+  lengthBytes: number;
+}
+
+export type ParsedFrameHead = { kind: 'frame'; frame: FrameHead } | { kind: 'bad'; field: string };
+
+const magic = ascii('FRM1');
+const noIndex = 0xffffffff;
+
+/** 128 octets. @source docs/formats/segment.md, “Record” */
+export const encodeRecord = (record: FrameRecord): Uint8Array => {
+  const octets = new Uint8Array(recordBytes);
+  writeRecord(octets, record);
+  return octets;
+};
+
+/**
+ * Storage header ‖ record ‖ leaf, with room for `spareBytes` more.
+ *
+ * @source docs/formats/segment.md, “Frame”
+ */
+export const encodeFrameHead = (
+  record: FrameRecord,
+  storage: StorageHeader,
+  leaf: Uint8Array,
+  spareBytes = 0,
+): { octets: Uint8Array; recordHash: Uint8Array } => {
+  const octets = new Uint8Array(storageHeaderBytes + recordBytes + leaf.length + spareBytes);
+  const recordOctets = octets.subarray(storageHeaderBytes, storageHeaderBytes + recordBytes);
+  writeRecord(recordOctets, record);
+  octets.set(leaf, storageHeaderBytes + recordBytes);
+  const view = viewOf(octets);
+  octets.set(magic, 0);
+  view.setUint16(4, storageHeaderBytes);
+  octets[6] = 1;
+  octets[7] = storage.encoding;
+  octets[8] = storage.place;
+  view.setUint32(12, storage.headStoredLength);
+  putU64(view, 16, storage.storedLength);
+  octets.set(storage.storedHash, 24);
+  octets.set(storageChecksum(octets, storageHeaderBytes, recordOctets), 72);
+  return { octets, recordHash: sha256(recordOctets) };
+};
+
+/** Octets of a whole frame, padding included. */
+export const frameLengthBytes = (
+  leafLength: number,
+  headStoredLength: number,
+  storedLengthHere: number,
+): number =>
+  alignUp(
+    storageHeaderBytes + recordBytes + leafLength + headStoredLength + storedLengthHere,
+    frameAlignBytes,
+  );
+
+/** Octets that must be at hand to parse a head, given its first 8: null when they do not begin a frame. */
+export const frameHeadNeeds = (octets: Uint8Array): number | null => {
+  if (octets.length < 6 || !equalBytes(octets.subarray(0, 4), magic)) return null;
+  const length = viewOf(octets).getUint16(4);
+  return length >= storageHeaderBytes && length <= frameLimits.headerBytesMax
+    ? length + frameLimits.headerBytesMax
+    : null;
+};
+
+/**
+ * Reads storage header and record at the start of `octets` (more may follow); names the first field that is not as it must be.
+ * Leaf, head and body are the caller's to check.
+ */
+export const parseFrameHead = (octets: Uint8Array): ParsedFrameHead => {
+  if (octets.length < storageHeaderBytes + recordBytes) return bad('length of the frame');
+  if (!equalBytes(octets.subarray(0, 4), magic)) return bad('magic');
+  const view = viewOf(octets);
+  const headerLength = view.getUint16(4);
+  if (headerLength < storageHeaderBytes || headerLength > frameLimits.headerBytesMax)
+    return bad('headerLength');
+  if (octets.length < headerLength + recordBytes) return bad('length of the frame');
+  const recordLength = view.getUint16(headerLength);
+  if (recordLength < recordBytes || recordLength > frameLimits.headerBytesMax)
+    return bad('length of the record');
+  if (octets.length < headerLength + recordLength) return bad('length of the frame');
+  const recordOctets = octets.subarray(headerLength, headerLength + recordLength);
+  if (!equalBytes(octets.subarray(72, 104), storageChecksum(octets, headerLength, recordOctets)))
+    return bad('checksum of storage header and record');
+
+  if (octets[6] !== 1) return bad('version');
+  const place = octets[8] as number;
+  if (place > places.erased) return bad('place');
+  if (!isZeros(octets.subarray(9, 12)) || !isZeros(octets.subarray(56, 72))) return bad('reserved octets');
+  const headStoredLength = view.getUint32(12);
+  const storedLength = getU64(view, 16);
+  if (headStoredLength > frameLimits.headStoredBytesMax) return bad('headStoredLength');
+  if (storedLength === null || storedLength > frameLimits.storedBytesMax) return bad('storedLength');
+
+  const record = readRecord(recordOctets);
+  if (typeof record === 'string') return bad(record);
+  const leafAt = headerLength + recordLength;
+  const headAt = leafAt + record.leafLength;
+  const octetsAt = headAt + headStoredLength;
+  const endAt = octetsAt + (place === places.ownFile ? 0 : storedLength);
+  return {
+    kind: 'frame',
+    frame: {
+      storage: {
+        encoding: octets[7] as number,
+        place,
+        headStoredLength,
+        storedLength,
+        storedHash: octets.slice(24, 56),
+      },
+      record,
+      recordHash: sha256(recordOctets),
+      leafAt,
+      headAt,
+      octetsAt,
+      endAt,
+      lengthBytes: alignUp(endAt, frameAlignBytes),
+    },
+  };
+};
+
+const bad = (field: string): { kind: 'bad'; field: string } => ({ kind: 'bad', field });
+
+const storageChecksum = (octets: Uint8Array, headerLength: number, record: Uint8Array): Uint8Array => {
+  const hasher = createHash('sha256').update(octets.subarray(0, 72));
+  if (headerLength > storageHeaderBytes) hasher.update(octets.subarray(storageHeaderBytes, headerLength));
+  return hasher.update(record).digest();
+};
+
+const writeRecord = (octets: Uint8Array, record: FrameRecord): void => {
+  const view = viewOf(octets);
+  view.setUint16(0, recordBytes);
+  octets[2] = record.type;
+  octets[3] = record.critical ? 1 : 0;
+  view.setUint32(4, record.leafLength);
+  putU64(view, 8, record.seq);
+  if (record.leafIndex === null) octets.fill(0xff, 16, 24);
+  else putU64(view, 16, record.leafIndex);
+  view.setUint32(24, record.key?.epoch ?? noIndex);
+  view.setUint32(28, record.key?.slot ?? noIndex);
+  octets.set(record.leafHash, 32);
+  octets.set(record.bodyCommitment, 64);
+  octets.set(record.prev, 96);
+};
+
+const readRecord = (octets: Uint8Array): FrameRecord | string => {
+  const view = viewOf(octets);
+  const flags = octets[3] as number;
+  if ((flags & ~1) !== 0) return 'flags';
+  const leafLength = view.getUint32(4);
+  if (leafLength > frameLimits.leafBytesMax) return 'leafLength';
+  const seq = getU64(view, 8);
+  if (seq === null || seq === 0) return 'seq';
+  const without = view.getUint32(16) === noIndex && view.getUint32(20) === noIndex;
+  const leafIndex = without ? null : getU64(view, 16);
+  if (!without && leafIndex === null) return 'leafIndex';
+  const epoch = view.getUint32(24);
+  const slot = view.getUint32(28);
+  if ((epoch === noIndex) !== (slot === noIndex)) return 'key reference';
+  const leafHash = octets.slice(32, 64);
+  // The leaf itself may have no octets left to check one day; index and hash always come together.
+  if ((leafIndex === null) !== (leafLength === 0) || (leafIndex === null) !== isZeros(leafHash))
+    return 'leafHash';
+  return {
+    type: octets[2] as number,
+    critical: (flags & 1) === 1,
+    leafLength,
+    seq,
+    leafIndex,
+    key: epoch === noIndex ? null : { epoch, slot },
+    leafHash,
+    bodyCommitment: octets.slice(64, 96),
+    prev: octets.slice(96, 128),
+  };
+};

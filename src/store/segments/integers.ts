@@ -1,0 +1,33 @@
+const high = 2 ** 32;
+
+/** Writes a number up to 2^53 − 1 as 8 octets, big-endian. */
+export const putU64 = (view: DataView, at: number, value: number): void => {
+  view.setUint32(at, Math.floor(value / high));
+  view.setUint32(at + 4, value % high);
+};
+
+/** The number in 8 octets, or null when it exceeds 2^53 − 1. */
+export const getU64 = (view: DataView, at: number): number | null => {
+  const value = view.getUint32(at) * high + view.getUint32(at + 4);
+  return value <= Number.MAX_SAFE_INTEGER ? value : null;
+};
+
+export const viewOf = (octets: Uint8Array): DataView =>
+  new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
+
+export const alignUp = (value: number, to: number): number => Math.ceil(value / to) * to;
+
+/** Whether all octets are zero; compares whole ranges, no loop over octets. */
+export const isZeros = (octets: Uint8Array): boolean => {
+  for (let at = 0; at < octets.length; at += zeros.length) {
+    const part = octets.subarray(at, at + zeros.length);
+    if (Buffer.compare(part, zeros.subarray(0, part.length)) !== 0) return false;
+  }
+  return true;
+};
+
+const zeros = new Uint8Array(4096);
+
+/** Zeros for padding; shared, never written to. */
+export const zeroOctets = (length: number): Uint8Array =>
+  length <= zeros.length ? zeros.subarray(0, length) : new Uint8Array(length);

@@ -1,0 +1,286 @@
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  type Hash,
+  timingSafeEqual,
+} from 'node:crypto';
+import { ascii, concat } from '#base/bytes';
+import { FengniError } from '#base/errors';
+import { fileKeyBytes } from './key-file.ts';
+import { sha256, sha256Of } from './sha256.ts';
+
+/** Plaintext octets of a chunk; the last one of a payload may have fewer. */
+export const chunkBytes = 65_536;
+export const payloadNonceBytes = 16;
+const tagBytes = 16;
+const sealedChunkBytes = chunkBytes + tagBytes;
+/** Up to here all chunks of a range are verified before its first octet is given out. */
+const wholeRangeBytesMax = 2 ** 20;
+
+/** Stored octets of a payload of this many plaintext octets. */
+export const payloadLength = (plainLength: number): number =>
+  payloadNonceBytes + plainLength + chunkCount(plainLength) * tagBytes;
+
+/** Plaintext octets of a payload of this many stored octets, or null when no payload has that length. */
+export const plainLengthOf = (storedLength: number): number | null => {
+  const sealed = storedLength - payloadNonceBytes;
+  if (sealed < tagBytes) return null;
+  const chunks = Math.ceil(sealed / sealedChunkBytes);
+  const plain = sealed - chunks * tagBytes;
+  // An empty last chunk is allowed only as the only one.
+  return plain >= 0 && chunkCount(plain) === chunks ? plain : null;
+};
+
+const chunkCount = (plainLength: number): number => Math.max(1, Math.ceil(plainLength / chunkBytes));
+
+export interface SealedSummary {
+  /** octets of the plaintext */
+  lengthBytes: number;
+  /** octets of the payload, nonce and tags included */
+  storedLength: number;
+  /** SHA-256 of the plaintext */
+  sha256: Uint8Array;
+  /** SHA-256 of each 64 KiB of plaintext, 32 octets each, one after the other */
+  chunkHashes: Uint8Array;
+}
+
+/**
+ * Encrypts one payload as it arrives, in any chunking, and hashes plaintext and ciphertext on the way.
+ *
+ * It keeps pieces given to it until their chunk of 64 KiB is complete: they must not change meanwhile.
+ *
+ * @source age v1 (C2SP/age.md), “Payload”
+ */
+export class PayloadSealer {
+  readonly #key: Uint8Array;
+  readonly #plainHash = createHash('sha256');
+  readonly #storedHash: Hash = createHash('sha256');
+  readonly #chunkHashes: Uint8Array[] = [];
+  #held: Uint8Array[] = [];
+  #heldBytes = 0;
+  #lengthBytes = 0;
+  #storedLength = 0;
+  #nonce: Uint8Array | null;
+  #finished = false;
+
+  /** @param nonce 16 random octets, never used twice with one key */
+  constructor(fileKey: Uint8Array, nonce: Uint8Array) {
+    this.#key = payloadKey(fileKey, nonce);
+    this.#nonce = nonce;
+  }
+
+  /** @returns stored octets that are ready, in pieces */
+  write(piece: Uint8Array): Uint8Array[] {
+    if (this.#finished) throw new Error('a finished payload takes no more octets');
+    const out: Uint8Array[] = [];
+    let rest = piece;
+    while (rest.length > 0) {
+      // Whether a full chunk is the last is known only when more follows.
+      if (this.#heldBytes === chunkBytes) this.#seal(out, false);
+      const taken = rest.subarray(0, chunkBytes - this.#heldBytes);
+      this.#held.push(taken);
+      this.#heldBytes += taken.length;
+      rest = rest.subarray(taken.length);
+    }
+    return out;
+  }
+
+  /** @returns the rest of the stored octets, and what became of the whole */
+  finish(): SealedSummary & { pieces: Uint8Array[] } {
+    const pieces: Uint8Array[] = [];
+    this.#seal(pieces, true);
+    this.#finished = true;
+    const [only] = this.#chunkHashes;
+    return {
+      pieces,
+      lengthBytes: this.#lengthBytes,
+      storedLength: this.#storedLength,
+      sha256: this.#chunkHashes.length === 1 && only !== undefined ? only : this.#plainHash.digest(),
+      chunkHashes: concat(this.#chunkHashes),
+    };
+  }
+
+  /** The frame's `storedHash`: SHA-256(stored octets ‖ stored head). Once, after `finish`. */
+  storedHash(storedHead: Uint8Array): Uint8Array {
+    if (!this.#finished) throw new Error('the payload is not finished');
+    return this.#storedHash.update(storedHead).digest();
+  }
+
+  #seal(out: Uint8Array[], last: boolean): void {
+    if (this.#nonce !== null) {
+      this.#emit(out, this.#nonce);
+      this.#nonce = null;
+    }
+    const index = this.#chunkHashes.length;
+    this.#chunkHashes.push(sha256Of(this.#held));
+    // A message of one chunk has one hash; hashing it twice would double the cost of most mail.
+    if (!(last && index === 0)) for (const piece of this.#held) this.#plainHash.update(piece);
+    const cipher = createCipheriv('chacha20-poly1305', this.#key, chunkNonce(index, last), {
+      authTagLength: tagBytes,
+    });
+    for (const piece of this.#held) this.#emit(out, cipher.update(piece));
+    cipher.final();
+    this.#emit(out, cipher.getAuthTag());
+    this.#lengthBytes += this.#heldBytes;
+    this.#held = [];
+    this.#heldBytes = 0;
+  }
+
+  #emit(out: Uint8Array[], piece: Uint8Array): void {
+    this.#storedHash.update(piece);
+    this.#storedLength += piece.length;
+    out.push(piece);
+  }
+}
+
+/** Encrypts a small text, such as a head, at once. */
+export const sealPayload = (fileKey: Uint8Array, nonce: Uint8Array, plain: Uint8Array): Uint8Array => {
+  const key = payloadKey(fileKey, nonce);
+  const stored = new Uint8Array(payloadLength(plain.length));
+  stored.set(nonce, 0);
+  const chunks = chunkCount(plain.length);
+  for (let index = 0; index < chunks; index++) {
+    const cipher = createCipheriv('chacha20-poly1305', key, chunkNonce(index, index === chunks - 1), {
+      authTagLength: tagBytes,
+    });
+    const part = plain.subarray(index * chunkBytes, (index + 1) * chunkBytes);
+    const at = payloadNonceBytes + index * sealedChunkBytes;
+    stored.set(cipher.update(part), at);
+    cipher.final();
+    stored.set(cipher.getAuthTag(), at + part.length);
+  }
+  return stored;
+};
+
+/**
+ * Decrypts a whole payload that is at hand, such as a head.
+ *
+ * @throws {FengniError} `payload-damaged`
+ */
+export const openWholePayload = (fileKey: Uint8Array, stored: Uint8Array): Uint8Array => {
+  const plainLength = plainLengthOf(stored.length);
+  if (plainLength === null) throw damaged(`a payload cannot have ${stored.length} octets`);
+  const key = payloadKey(fileKey, stored.subarray(0, payloadNonceBytes));
+  const plain = new Uint8Array(plainLength);
+  const chunks = chunkCount(plainLength);
+  for (let index = 0; index < chunks; index++) {
+    const at = payloadNonceBytes + index * sealedChunkBytes;
+    plain.set(
+      openChunk(key, index, index === chunks - 1, stored.subarray(at, at + sealedChunkBytes)),
+      index * chunkBytes,
+    );
+  }
+  return plain;
+};
+
+export interface PayloadSource {
+  /** octets of the payload as stored */
+  storedLength: number;
+  /** exactly these octets of the payload, or throws */
+  read(position: number, lengthBytes: number): Promise<Uint8Array>;
+}
+
+export interface PayloadReader {
+  lengthBytes: number;
+  /**
+   * The octets start (inclusive) to end (exclusive), in pieces, each verified before it is given out; a range of up to
+   * 1 MiB is verified as a whole before its first octet. Reads only the chunks that the range touches.
+   *
+   * @throws {FengniError} `payload-damaged`
+   */
+  range(start: number, end: number): AsyncGenerator<Uint8Array, void, void>;
+}
+
+/**
+ * Opens a payload for reading any range of it.
+ *
+ * @param chunkHashes SHA-256 per 64 KiB of plaintext, from the head; null to rely on the AEAD alone
+ * @throws {FengniError} `payload-damaged` when the stored length is impossible or contradicts the table
+ */
+export const openPayload = async (
+  source: PayloadSource,
+  fileKey: Uint8Array,
+  chunkHashes: Uint8Array | null,
+): Promise<PayloadReader> => {
+  const lengthBytes = plainLengthOf(source.storedLength);
+  if (lengthBytes === null) throw damaged(`a payload cannot have ${source.storedLength} octets`);
+  const chunks = chunkCount(lengthBytes);
+  if (chunkHashes !== null && chunkHashes.length !== chunks * 32)
+    throw damaged(`${chunks} chunks, but a table of ${chunkHashes.length / 32}`);
+  const key = payloadKey(fileKey, await source.read(0, payloadNonceBytes));
+
+  const chunk = async (index: number): Promise<Uint8Array> => {
+    const at = payloadNonceBytes + index * sealedChunkBytes;
+    const stored = await source.read(at, Math.min(sealedChunkBytes, source.storedLength - at));
+    const plain = openChunk(key, index, index === chunks - 1, stored);
+    const expected = chunkHashes?.subarray(index * 32, index * 32 + 32);
+    if (expected !== undefined && !timingSafeEqual(sha256(plain), expected))
+      throw damaged(`chunk ${index} is not the one that its head names`);
+    return plain;
+  };
+
+  const part = (plain: Uint8Array, index: number, start: number, end: number): Uint8Array =>
+    plain.subarray(Math.max(0, start - index * chunkBytes), end - index * chunkBytes);
+
+  return {
+    lengthBytes,
+    async *range(from, to) {
+      const start = Math.max(0, from);
+      const end = Math.min(lengthBytes, to);
+      if (start >= end) return;
+      const first = Math.floor(start / chunkBytes);
+      const last = Math.floor((end - 1) / chunkBytes);
+      if (end - start > wholeRangeBytesMax) {
+        for (let index = first; index <= last; index++) yield part(await chunk(index), index, start, end);
+        return;
+      }
+      const verified: Uint8Array[] = [];
+      for (let index = first; index <= last; index++)
+        verified.push(part(await chunk(index), index, start, end));
+      yield* verified;
+    },
+  };
+};
+
+const openChunk = (key: Uint8Array, index: number, last: boolean, stored: Uint8Array): Uint8Array => {
+  const cut = stored.length - tagBytes;
+  if (cut < 0) throw damaged(`chunk ${index} has only ${stored.length} octets`);
+  const decipher = createDecipheriv('chacha20-poly1305', key, chunkNonce(index, last), {
+    authTagLength: tagBytes,
+  });
+  decipher.setAuthTag(stored.subarray(cut));
+  const plain = decipher.update(stored.subarray(0, cut));
+  try {
+    decipher.final();
+  } catch (cause) {
+    throw damaged(`chunk ${index} fails its authentication`, cause);
+  }
+  return plain;
+};
+
+/** HKDF-SHA-256 of one block, written out: `hkdfSync` costs several times as much. @source RFC 5869 §2 */
+const payloadKey = (fileKey: Uint8Array, nonce: Uint8Array): Uint8Array => {
+  if (fileKey.length !== fileKeyBytes || nonce.length !== payloadNonceBytes)
+    throw new RangeError('file key and payload nonce have 16 octets');
+  const extracted = createHmac('sha256', nonce).update(fileKey).digest();
+  return createHmac('sha256', extracted).update(infoAndCounter).digest();
+};
+
+const infoAndCounter = ascii('payload\u0001');
+
+const chunkNonce = (index: number, last: boolean): Uint8Array => {
+  const nonce = new Uint8Array(12);
+  new DataView(nonce.buffer).setUint32(7, index);
+  nonce[11] = last ? 1 : 0;
+  return nonce;
+};
+
+const damaged = (subject: string, cause?: unknown): FengniError =>
+  new FengniError('payload-damaged', {
+    subject,
+    remedy: 'run "fengni verify --repair"',
+    exitStatus: 1,
+    cause,
+  });
