@@ -331,8 +331,8 @@ test('a peer with too many running calls is not read until some are answered', a
   const turns = async (count: number): Promise<void> => {
     for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
   };
+  while (running < 4) await turns(1);
   await turns(200);
-  assert.ok(running >= 4 || (await turns(5_000), running >= 4), String(running));
   while (answered < 60) {
     for (const release of releases.splice(0)) release();
     await turns(20);
