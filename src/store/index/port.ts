@@ -134,8 +134,8 @@ export interface LeafEvent {
   leafIndex: number;
   kind: string;
   timeMs: number;
-  /** for kind `day`: YYYY-MM-DD */
-  day: string | null;
+  /** for kind `day`: how many there are with this one */
+  dayCount: number | null;
 }
 
 /** Where the writer goes on after a start. */
@@ -144,8 +144,9 @@ export interface LogMarks {
   leafTimeMs: number;
   /** `seq` of the newest `frames` leaf's record; 0 when there is none */
   framesSeq: number;
-  /** the newest `day` leaf, or null */
-  day: string | null;
+  /** the newest `day` leaf's count and time; 0 when there is none */
+  dayCount: number;
+  dayMs: number;
 }
 
 export interface ErasedEvent {

@@ -49,7 +49,7 @@ const empty = (): State => ({
   emails: new Map(),
   mailboxes: new Map(),
   accounts: new Map(),
-  marks: { leafTimeMs: 0, framesSeq: 0, day: null },
+  marks: { leafTimeMs: 0, framesSeq: 0, dayCount: 0, dayMs: 0 },
 });
 
 /** A `MailIndex` that lives as long as the process. */
@@ -253,7 +253,10 @@ export const createMemoryIndex = (): MailIndex => {
         // A clock leaf may bring an earlier time: what counts is the newest leaf's.
         state.marks.leafTimeMs = event.timeMs;
         if (event.kind === 'frames') state.marks.framesSeq = event.seq;
-        if (event.kind === 'day') state.marks.day = event.day;
+        if (event.dayCount !== null) {
+          state.marks.dayCount = event.dayCount;
+          state.marks.dayMs = event.timeMs;
+        }
         break;
       case 'erased':
         for (const seq of event.erased) {

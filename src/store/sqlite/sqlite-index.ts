@@ -20,7 +20,7 @@ import { type Cell, checkRow, number, octets, openDatabase, type Row, rowSum, te
 
 /** Columns in the order in which a row's checksum takes them; `sum` follows in every table. */
 const columns = {
-  mark: ['one', 'applied', 'leaf_time', 'frames_seq', 'day'],
+  mark: ['one', 'applied', 'leaf_time', 'frames_seq', 'day_count', 'day_time'],
   message: [
     'seq',
     'id',
@@ -78,7 +78,7 @@ const columns = {
 type Table = keyof typeof columns;
 
 const schema = `
-  CREATE TABLE mark (one INTEGER PRIMARY KEY, applied INTEGER, leaf_time INTEGER, frames_seq INTEGER, day TEXT, sum BLOB);
+  CREATE TABLE mark (one INTEGER PRIMARY KEY, applied INTEGER, leaf_time INTEGER, frames_seq INTEGER, day_count INTEGER, day_time INTEGER, sum BLOB);
   CREATE TABLE message (seq INTEGER PRIMARY KEY, id TEXT UNIQUE, kind TEXT, time INTEGER, leaf INTEGER, sha256 TEXT, size INTEGER,
     segment INTEGER, revision INTEGER, offset INTEGER, frame_bytes INTEGER, key_epoch INTEGER, key_slot INTEGER, erased INTEGER,
     envelope BLOB, body_structure BLOB, body BLOB, structure BLOB, thread_keys TEXT, sum BLOB);
@@ -123,12 +123,13 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
 
   const mark = (): LogMarks & { applied: number } => {
     const row = one('mark', 'one = 1');
-    if (row === null) return { applied: 0, leafTimeMs: 0, framesSeq: 0, day: null };
+    if (row === null) return { applied: 0, leafTimeMs: 0, framesSeq: 0, dayCount: 0, dayMs: 0 };
     return {
       applied: number(row, 'applied'),
       leafTimeMs: number(row, 'leaf_time'),
       framesSeq: number(row, 'frames_seq'),
-      day: row['day'] === null ? null : text(row, 'day'),
+      dayCount: number(row, 'day_count'),
+      dayMs: number(row, 'day_time'),
     };
   };
 
@@ -407,7 +408,10 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
         // A clock leaf may bring an earlier time: what counts is the newest leaf's.
         marks.leafTimeMs = event.timeMs;
         if (event.kind === 'frames') marks.framesSeq = event.seq;
-        if (event.kind === 'day') marks.day = event.day;
+        if (event.dayCount !== null) {
+          marks.dayCount = event.dayCount;
+          marks.dayMs = event.timeMs;
+        }
         break;
       case 'erased':
         applyErased(event);
@@ -427,7 +431,15 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
         const marks = mark();
         const applied = marks.applied;
         for (const event of events) if (event.seq > applied) applyEvent(event, marks);
-        put('mark', 1, Math.max(applied, appliedSeq), marks.leafTimeMs, marks.framesSeq, marks.day);
+        put(
+          'mark',
+          1,
+          Math.max(applied, appliedSeq),
+          marks.leafTimeMs,
+          marks.framesSeq,
+          marks.dayCount,
+          marks.dayMs,
+        );
       });
     },
     clear: () =>

@@ -1,0 +1,68 @@
+import type { Config, Listener } from '#app/config';
+
+/** `parser` runs only while an index is rebuilt. */
+export type RoleName = 'sealer' | 'auth' | 'writer' | 'parser' | 'mx' | 'access' | 'web';
+
+/** In the order in which they start; they stop the other way round. */
+export const roleNames = [
+  'sealer',
+  'auth',
+  'writer',
+  'mx',
+  'access',
+  'web',
+] as const satisfies readonly RoleName[];
+
+/** A socket that the role inherits and listens on. */
+export interface InheritedSocket {
+  service: Listener['service'];
+  /** of its section `[listen.NAME]` */
+  name: string;
+  tls: Listener['tls'];
+  descriptor: number;
+  address: string;
+  port: number;
+}
+
+export interface TlsMaterial {
+  certificates: { name: string; cert: string; key: string }[];
+  /** base64 */
+  ticketKeys: string;
+}
+
+/** What the supervisor tells a role at its start. */
+export interface StartMessage {
+  kind: 'start';
+  role: RoleName;
+  dataFolder: string;
+  /** the sealer's own folder */
+  sealerFolder: string;
+  config: Config;
+  sockets: InheritedSocket[];
+  /** descriptors of our own Unix sockets that this role listens on */
+  internal: Partial<Record<'control' | 'writer' | 'auth' | 'sealer' | 'parser', number>>;
+  /** null for a role that speaks no TLS */
+  tls: TlsMaterial | null;
+  logForm: 'text' | 'json';
+}
+
+export type SupervisorMessage =
+  | StartMessage
+  /** new connections use these from now on */
+  | { kind: 'tls'; tls: TlsMaterial }
+  /** finish what runs, take nothing new, end */
+  | { kind: 'stop' };
+
+export interface RoleFault {
+  code: string;
+  subject: string;
+  remedy: string;
+  exitStatus: 0 | 1 | 2 | 3;
+}
+
+export type RoleMessage =
+  | { kind: 'ready' }
+  /** starting again would not help: the server ends with this */
+  | { kind: 'fatal'; fault: RoleFault }
+  /** the writer rebuilds an index and has messages to parse */
+  | { kind: 'parser-wanted' };

@@ -1,0 +1,121 @@
+import { systemClock } from '#base/clock';
+import { FengniError, fengniError } from '#base/errors';
+import { createLogger, type Logger } from '#base/logger';
+import type { RoleMessage, StartMessage, SupervisorMessage, TlsMaterial } from './messages.ts';
+
+/** What a role's file gives back once it is ready. */
+export interface RunningRole {
+  /** finish what runs, take nothing new; bounded by the caller */
+  stop(): Promise<void>;
+  /** roles with TLS take new certificates */
+  tls?(material: TlsMaterial): void;
+}
+
+export interface RoleContext {
+  start: StartMessage;
+  logger: Logger;
+  /** a fault after which starting again would not help */
+  fatal(error: unknown): void;
+  /** tells the supervisor */
+  tell(message: RoleMessage): void;
+}
+
+const roles = {
+  sealer: () => import('./sealer.ts'),
+  auth: () => import('./auth.ts'),
+  writer: () => import('./writer.ts'),
+  parser: () => import('./parser.ts'),
+  mx: () => import('./mx.ts'),
+  access: () => import('./access.ts'),
+  web: () => import('./web.ts'),
+} as const satisfies Record<string, () => Promise<{ run(context: RoleContext): Promise<RunningRole> }>>;
+
+/** the time that sessions have to end in order */
+const stopMs = 8_000;
+
+const tell = (message: RoleMessage): void => {
+  if (process.connected) process.send?.(message);
+};
+
+const tellFatal = (error: unknown, code: string): void => {
+  const {
+    subject,
+    remedy,
+    exitStatus,
+    code: own,
+  } = fengniError(error, code, {
+    subject: error instanceof Error ? error.message : String(error),
+    remedy: 'report this with the log; the server starts again by itself',
+  });
+  tell({ kind: 'fatal', fault: { code: own, subject, remedy, exitStatus } });
+};
+
+const main = (): void => {
+  // Ctrl-C reaches the whole group, and systemd may signal every process: the supervisor decides when a role ends.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => {});
+  let running: RunningRole | null = null;
+  let logger: Logger | null = null;
+  let ending = false;
+
+  const end = async (ms: number): Promise<void> => {
+    if (ending) return;
+    ending = true;
+    const timer = setTimeout(() => process.exit(0), ms);
+    try {
+      await running?.stop();
+    } catch (error) {
+      logger?.error('stop failed', { error: error instanceof Error ? error.message : String(error) });
+    }
+    clearTimeout(timer);
+    process.exit(0);
+  };
+
+  // The supervisor is gone, however it ended: nobody would start us again or answer for our sockets.
+  process.on('disconnect', () => void end(500));
+  process.on('message', (message: SupervisorMessage) => {
+    if (message.kind === 'stop') void end(stopMs);
+    else if (message.kind === 'tls') running?.tls?.(message.tls);
+    else
+      start(message).catch((error: unknown) => {
+        logger?.error('role could not start', { error: describe(error) });
+        if (error instanceof FengniError && !error.retryable) tellFatal(error, 'role-failed');
+        // The channel needs a moment to take the message.
+        setImmediate(() => process.exit(1));
+      });
+  });
+
+  const start = async (message: StartMessage): Promise<void> => {
+    process.title = `fengni: ${message.role}`;
+    const log = createLogger({
+      clock: systemClock,
+      level: 'info',
+      form: message.logForm,
+      write: (line) => void process.stderr.write(line),
+      fields: { role: message.role },
+    });
+    logger = log;
+    const crash = (error: unknown): void => {
+      log.error('role failed', { error: describe(error) });
+      process.exit(1);
+    };
+    process.on('uncaughtException', crash);
+    process.on('unhandledRejection', crash);
+    const { run } = await roles[message.role]();
+    running = await run({
+      start: message,
+      logger: log,
+      tell,
+      fatal: (error) => tellFatal(error, 'role-failed'),
+    });
+    tell({ kind: 'ready' });
+  };
+};
+
+const describe = (error: unknown): string =>
+  error instanceof FengniError
+    ? `${error.code}: ${error.subject}`
+    : error instanceof Error
+      ? (error.stack ?? error.message)
+      : String(error);
+
+main();

@@ -1,0 +1,174 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import path from 'node:path';
+import {
+  type RoleFault,
+  type RoleMessage,
+  type RoleName,
+  roleArguments,
+  roleNames,
+  type StartMessage,
+  type SupervisorMessage,
+} from '#app/roles';
+import { FengniError } from '#base/errors';
+import type { Logger } from '#base/logger';
+
+/** What a role is started with; `sockets` are descriptors of this process, in the order in which `start` names them. */
+export interface RolePlan {
+  role: RoleName;
+  descriptors: readonly number[];
+  /** @param first the number that the first descriptor has in the role */
+  message(first: number): Omit<StartMessage, 'kind' | 'role'>;
+}
+
+export interface SupervisorOptions {
+  plan(role: RoleName): RolePlan;
+  folders: { data: string; sealer: string; compileCache(role: RoleName): string | null };
+  logger: Logger;
+  /** a role says that starting again would not help */
+  onFatal(fault: FengniError): void;
+}
+
+export interface Supervisor {
+  /** fulfilled when every role is ready */
+  start(): Promise<void>;
+  /** for SIGHUP: every running role gets it */
+  tell(message: SupervisorMessage): void;
+  /** process ids by role, for `run/ports.json`'s neighbour and tests */
+  processes(): { role: RoleName; pid: number }[];
+  stop(): Promise<void>;
+}
+
+/** 0 stdin, 1 stdout, 2 stderr, 3 the channel, then what the role inherits */
+const firstInherited = 4;
+const restartDelayMs = [0, 100, 300, 1_000, 3_000, 5_000];
+/** a role that lived this long starts again at once */
+const healthyMs = 10_000;
+const stopGraceMs = 10_000;
+
+interface Child {
+  role: RoleName;
+  process: ChildProcess;
+  startedMs: number;
+  ready: boolean;
+  exited: Promise<void>;
+}
+
+/** Starts a process a role, starts it again when it ends, and ends them all in order. */
+export const createSupervisor = (options: SupervisorOptions): Supervisor => {
+  const { logger } = options;
+  const children = new Map<RoleName, Child>();
+  const failures = new Map<RoleName, number>();
+  let stopping = false;
+  let waiting: { role: RoleName; resolve(): void } | null = null;
+
+  const launch = (role: RoleName): Child => {
+    const plan = options.plan(role);
+    const compileCache = options.folders.compileCache(role);
+    const child = spawn(
+      process.execPath,
+      [
+        ...roleArguments(role, { ...options.folders, compileCache }),
+        path.join(import.meta.dirname, '../roles/role-main.ts'),
+      ],
+      {
+        stdio: ['ignore', 'ignore', 'inherit', 'ipc', ...plan.descriptors],
+        env: roleEnvironment(compileCache),
+        cwd: '/',
+      },
+    );
+    const entry: Child = {
+      role,
+      process: child,
+      startedMs: performance.now(),
+      ready: false,
+      exited: new Promise((resolve) => child.once('exit', () => resolve())),
+    };
+    children.set(role, entry);
+    child.on('message', (message: RoleMessage) => hear(entry, message));
+    child.on('error', (error) => logger.error('role could not be started', { role, error: error.message }));
+    child.on('exit', (status, signal) => ended(entry, status, signal));
+    const start: StartMessage = { kind: 'start', role, ...plan.message(firstInherited) };
+    child.send(start, (error) => {
+      if (error !== null) logger.warn('role did not take its start', { role, error: error.message });
+    });
+    return entry;
+  };
+
+  const hear = (child: Child, message: RoleMessage): void => {
+    if (message.kind === 'ready') {
+      child.ready = true;
+      logger.info('role ready', { role: child.role, pid: child.process.pid ?? 0 });
+      if (waiting?.role === child.role) waiting.resolve();
+    } else if (message.kind === 'parser-wanted') {
+      if (!children.has('parser')) launch('parser');
+    } else {
+      options.onFatal(faultOf(message.fault));
+    }
+  };
+
+  const ended = (child: Child, status: number | null, signal: NodeJS.Signals | null): void => {
+    if (children.get(child.role) === child) children.delete(child.role);
+    if (stopping || child.role === 'parser') return;
+    const lived = performance.now() - child.startedMs;
+    const count = lived > healthyMs && child.ready ? 0 : (failures.get(child.role) ?? -1) + 1;
+    failures.set(child.role, count);
+    const delayMs = restartDelayMs[Math.min(count, restartDelayMs.length - 1)] ?? 5_000;
+    logger.warn('role ended, starting it again', {
+      role: child.role,
+      status: status ?? -1,
+      signal: signal ?? '',
+      delayMs,
+    });
+    setTimeout(() => {
+      if (!stopping && !children.has(child.role)) launch(child.role);
+    }, delayMs);
+  };
+
+  const readiness = (role: RoleName): Promise<void> =>
+    new Promise((resolve) => {
+      waiting = { role, resolve };
+      if (children.get(role)?.ready === true) resolve();
+    });
+
+  return {
+    start: async () => {
+      // All are launched at once, since loading a program costs more than starting it; each waits for those it needs.
+      for (const role of roleNames) launch(role);
+      for (const role of roleNames) await readiness(role);
+    },
+    tell: (message) => {
+      for (const child of children.values()) if (child.process.connected) child.process.send(message);
+    },
+    processes: () => [...children.values()].map(({ role, process }) => ({ role, pid: process.pid ?? 0 })),
+    stop: async () => {
+      stopping = true;
+      const end = async (roles: readonly RoleName[]): Promise<void> => {
+        const ending = roles.flatMap((role) => children.get(role) ?? []);
+        for (const child of ending) {
+          if (child.process.connected) child.process.send({ kind: 'stop' } satisfies SupervisorMessage);
+          else child.process.kill('SIGKILL');
+        }
+        const timer = setTimeout(() => {
+          for (const child of ending) child.process.kill('SIGKILL');
+        }, stopGraceMs);
+        await Promise.all(ending.map(({ exited }) => exited));
+        clearTimeout(timer);
+      };
+      await end(['mx', 'access', 'web', 'parser']);
+      await end(['writer']);
+      await end(['auth', 'sealer']);
+    },
+  };
+};
+
+/** A role gets no more of the environment than the program itself needs. */
+const roleEnvironment = (compileCache: string | null): NodeJS.ProcessEnv => {
+  const kept = Object.entries(process.env).filter(([name]) => /^(PATH|TZ|LANG|LC_\w+)$/.test(name));
+  return {
+    ...Object.fromEntries(kept),
+    ...(compileCache === null ? {} : { NODE_COMPILE_CACHE: compileCache }),
+  };
+};
+
+const faultOf = (fault: RoleFault): FengniError =>
+  new FengniError(fault.code, { subject: fault.subject, remedy: fault.remedy, exitStatus: fault.exitStatus });

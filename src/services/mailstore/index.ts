@@ -1,0 +1,24 @@
+/**
+ * What roles ask of the writer, and how they hand it a message.
+ *
+ * The role that receives a message hashes, encrypts and parses it while its octets arrive (`createMessageSealer`); the writer sees
+ * ciphertext, commitments and strings, gives the numbers, and answers when the group is durable and applied.
+ */
+export type {
+  Appended,
+  Copied,
+  Delivered,
+  MailstoreChange,
+  MailstoreOutcome,
+  MailstoreWriter,
+  Recipient,
+  RecipientVerdict,
+  WriterStatus,
+} from './port.ts';
+export {
+  createMessageSealer,
+  type MessageEvidence,
+  type MessageSealer,
+  type SealedMessage,
+  type SealedRecipient,
+} from './sealed-message.ts';

@@ -1,0 +1,147 @@
+import type { FlagMode } from '#store/index';
+import type { SealedMessage, SealedRecipient } from './sealed-message.ts';
+
+/** What a RCPT TO may become. */
+export type RecipientVerdict =
+  | { kind: 'accepted'; recipients: readonly Recipient[] }
+  /** no such address here */
+  | { kind: 'unknown' }
+  /** a domain that is not ours */
+  | { kind: 'relay' }
+  | { kind: 'disabled' };
+
+/** One account that a message for an address goes to; an alias may name several. */
+export interface Recipient {
+  account: string;
+  /** what stood behind `+`, or null */
+  detail: string | null;
+}
+
+/** `refused` is told to the client; the code is one of RFC 5530 where there is one. */
+export type MailstoreOutcome<T> =
+  | { kind: 'refused'; code: string | null; text: string }
+  | ({ kind: 'done' } & T);
+
+export interface Delivered {
+  id: string;
+  seq: number;
+}
+
+export interface Appended {
+  uid: number;
+  uidValidity: number;
+  emailId: string;
+  modSeq: number;
+}
+
+export interface Copied {
+  targetMailbox: string;
+  uidValidity: number;
+  from: readonly number[];
+  to: readonly number[];
+}
+
+/** A mailbox has changed up to `modSeq`; everything that it tells is durable and in the index. */
+export interface MailstoreChange {
+  account: string;
+  /** empty: the account's list of mailboxes or subscriptions */
+  mailbox: string;
+  modSeq: number;
+  /** what the command that did it named as its origin, so that a session knows its own changes; empty for others */
+  origin: string;
+}
+
+export interface WriterStatus {
+  origin: string;
+  generation: number;
+  nextSeq: number;
+  leafCount: number;
+  /** leaves under the newest signed head */
+  sealedLeafCount: number;
+  /** `none` before the first head, `down` while the sealer does not answer, `refusing` when it will not sign */
+  sealer: 'none' | 'signing' | 'down' | 'refusing';
+  sealerReason: string | null;
+}
+
+/**
+ * The only way to change anything. Every promise is fulfilled when its group is durable and applied; a rejection with
+ * `FengniError` means that nothing of it was stored, or, retryable `ipc-closed`, that nobody knows.
+ *
+ * `actor` names who did it: `owner`, `admin`, `server`.
+ */
+export interface MailstoreWriter {
+  /** @param address as in RCPT TO, without angle brackets */
+  resolve(address: string): Promise<RecipientVerdict>;
+  /** a message from outside for any number of accounts: one original, one copy each, one group */
+  deliver(
+    message: SealedMessage,
+    recipients: readonly SealedRecipient[],
+  ): Promise<MailstoreOutcome<Delivered>>;
+  /** a message that a client put into a mailbox; `flags` without `\Recent` */
+  append(request: {
+    account: string;
+    mailbox: string;
+    message: SealedMessage;
+    flags: readonly string[];
+    /** INTERNALDATE; null for the time of acceptance */
+    dateMs: number | null;
+    origin: string;
+  }): Promise<MailstoreOutcome<Appended>>;
+  createMailbox(request: {
+    account: string;
+    /** NFC, levels separated by `/`; missing upper levels are made too */
+    name: string;
+    role: string | null;
+    origin: string;
+  }): Promise<MailstoreOutcome<{ mailbox: string }>>;
+  deleteMailbox(request: {
+    account: string;
+    mailbox: string;
+    origin: string;
+  }): Promise<MailstoreOutcome<object>>;
+  /** with everything below it; of INBOX the mail only */
+  renameMailbox(request: {
+    account: string;
+    mailbox: string;
+    name: string;
+    origin: string;
+  }): Promise<MailstoreOutcome<object>>;
+  subscribe(request: {
+    account: string;
+    name: string;
+    subscribed: boolean;
+    origin: string;
+  }): Promise<MailstoreOutcome<object>>;
+  /** UIDs that are gone are passed over; `uids` of the answer are those whose flags changed */
+  changeFlags(request: {
+    account: string;
+    mailbox: string;
+    /** as `formatUidSet` writes it */
+    uids: string;
+    mode: FlagMode;
+    flags: readonly string[];
+    origin: string;
+  }): Promise<MailstoreOutcome<{ modSeq: number; uids: string }>>;
+  /** removes those of `uids` that are there and, with `deletedOnly`, marked `\Deleted` */
+  expunge(request: {
+    account: string;
+    mailbox: string;
+    uids: string;
+    deletedOnly: boolean;
+    origin: string;
+  }): Promise<MailstoreOutcome<{ modSeq: number; uids: string }>>;
+  /** all of `uids` that are there, in their order, or none; `move` takes them out of the source in the same group */
+  copy(request: {
+    account: string;
+    mailbox: string;
+    uids: string;
+    target: string;
+    move: boolean;
+    origin: string;
+  }): Promise<MailstoreOutcome<Copied>>;
+  /** moves the mark of `\Recent`; fulfilled when it is decided, before it is durable (WIRE: “SELECT does not wait for its sync”) */
+  markRecent(request: { account: string; mailbox: string; below: number }): Promise<{ recentFrom: number }>;
+  /** @returns what ends it */
+  onChange(listener: (change: MailstoreChange) => void): () => void;
+  status(): Promise<WriterStatus>;
+}
