@@ -90,6 +90,17 @@ export {
   verifyNote,
 } from './note.ts';
 export {
+  buildReceipt,
+  type DigestOpening,
+  type Openings,
+  parseReceipt,
+  type Receipt,
+  type ReceiptParts,
+  type RecipientOpening,
+  receiptBytesMax,
+  type TextOpening,
+} from './receipt.ts';
+export {
   buildRecipientsTree,
   type Recipient,
   type RecipientPlace,
@@ -112,3 +123,14 @@ export {
   tileWidth,
 } from './tile.ts';
 export { encodeProof, parseProof, pathLengthMax, proofBytesMax, type TlogProof } from './tlog-proof.ts';
+export {
+  encodeKeyLine,
+  keysMax,
+  parseKeyFile,
+  type ReceiptCheck,
+  type ReceiptCheckName,
+  type ReceiptFacts,
+  type ReceiptReason,
+  type ReceiptVerdict,
+  verifyReceipt,
+} from './verify-receipt.ts';

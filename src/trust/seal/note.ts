@@ -171,7 +171,7 @@ export const parseSignerKey = (text: string): SignerKey => {
 
 /** Whether a text can name a key: not empty, at most 255 octets, no blank, no plus, no control character. */
 export const isKeyName = (name: string): boolean =>
-  name.isWellFormed() && /^[^\s+\p{White_Space}\p{Cc}]+$/u.test(name) && utf8(name).length <= keyNameBytesMax;
+  name.isWellFormed() && /^[^+\p{White_Space}\p{Cc}]+$/u.test(name) && utf8(name).length <= keyNameBytesMax;
 
 const secretMark = 'PRIVATE+KEY+';
 const kinds: ReadonlyMap<number, KeyKind> = new Map([
