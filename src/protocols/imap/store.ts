@@ -136,7 +136,7 @@ export interface SelectedMailbox {
     uids: readonly number[],
     operation: FlagOperation,
     flags: readonly string[],
-    origin: object,
+    origin: object | null,
   ): Promise<Done | Refused>;
   /** removes those that still have `\Deleted` */
   expunge(uids: readonly number[]): Promise<Done | Refused>;

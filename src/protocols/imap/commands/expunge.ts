@@ -1,0 +1,29 @@
+import { systemFlag } from '../mailbox-state.ts';
+import { no, ok, refusal } from '../reply.ts';
+import type { Command } from './command.ts';
+
+/** @source RFC 9051 §6.4.3, §6.4.9 (UID EXPUNGE) */
+export const expunge: Command = {
+  name: 'EXPUNGE',
+  states: ['selected'],
+  tells: 'all',
+  uid: true,
+  run: async (session, args, _tag, byUid) => {
+    let set = null;
+    if (byUid) {
+      args.space();
+      set = args.numberSet();
+    }
+    args.end();
+    const { view } = session;
+    if (view === null) return no('No mailbox is selected');
+    if (view.readOnly) return no('The mailbox is open for reading only', 'READ-ONLY');
+    let uids = view.uidsWith(systemFlag.deleted);
+    if (set !== null) {
+      const asked = new Set(view.uidsOf(set, true) ?? []);
+      uids = uids.filter((uid) => asked.has(uid));
+    }
+    const outcome = uids.length === 0 ? null : await view.mailbox.expunge(uids);
+    return outcome?.kind === 'refused' ? refusal(outcome) : ok('Expunged');
+  },
+};

@@ -1,0 +1,245 @@
+import { latin1 } from '#base/bytes';
+import { type FetchRequest, parseFetch, type SectionRequest } from '../fetch-request.ts';
+import { headerFields } from '../header-fields.ts';
+import { systemFlag } from '../mailbox-state.ts';
+import type { MailboxView } from '../mailbox-view.ts';
+import { bad, no, ok, type Reply } from '../reply.ts';
+import type { ImapSession } from '../session.ts';
+import type { FoundBody, MessageMetadata, OctetRange } from '../store.ts';
+import { wireDate, wireSet } from '../wire.ts';
+import type { Command } from './command.ts';
+
+/** messages whose metadata is asked for at once */
+const pageCount = 256;
+/** octets of a header of which fields are picked */
+const headerBytesMax = 8 * 1024 * 1024;
+/** damaged messages that one reply names */
+const namedMax = 50;
+
+/** @source RFC 9051 §6.4.5, §7.5.2 */
+export const fetch: Command = {
+  name: 'FETCH',
+  states: ['selected'],
+  tells: 'no-expunge',
+  uid: true,
+  run: async (session, args, _tag, byUid) => {
+    args.space();
+    const set = args.numberSet();
+    args.space();
+    const parsed = parseFetch(args);
+    if (parsed.kind === 'later') return no(`FETCH ${parsed.item} is not supported`, 'CANNOT');
+    const { view } = session;
+    if (view === null) return no('No mailbox is selected');
+    const ranges = view.rangesOf(set, byUid);
+    if (ranges === null) return bad('There is no message of that number');
+    const { request } = parsed;
+    if (byUid) request.uid = true;
+    return new Fetch(session, view, request).run(ranges);
+  },
+};
+
+class Fetch {
+  readonly #session: ImapSession;
+  readonly #view: MailboxView;
+  readonly #request: FetchRequest;
+  readonly #needsMetadata: boolean;
+  #gone = false;
+  #headerTooBig = false;
+  readonly #damaged: number[] = [];
+  readonly #seen: number[] = [];
+
+  constructor(session: ImapSession, view: MailboxView, request: FetchRequest) {
+    this.#session = session;
+    this.#view = view;
+    this.#request = request;
+    this.#needsMetadata =
+      request.internalDate || request.size || request.envelope || request.body || request.bodyStructure;
+  }
+
+  async run(ranges: readonly number[]): Promise<Reply> {
+    let page: number[] = [];
+    for (let at = 0; at < ranges.length; at += 2) {
+      const last = ranges[at + 1] ?? -1;
+      for (let index = ranges[at] ?? 0; index <= last; index++) {
+        page.push(index);
+        if (page.length < pageCount) continue;
+        await this.#page(page);
+        page = [];
+        if (this.#session.closedOrLeaving) return no('The connection is gone');
+      }
+    }
+    await this.#page(page);
+    if (this.#seen.length > 0) {
+      // the message has been read, whether this can be kept or not
+      await this.#view.mailbox.store(this.#seen, 'add', ['\\Seen'], null);
+    }
+    if (this.#damaged.length > 0) {
+      const named = wireSet(this.#damaged.slice(0, namedMax));
+      const more = this.#damaged.length > namedMax ? ` and ${this.#damaged.length - namedMax} more` : '';
+      return no(`UID ${named}${more}: the message is damaged and not shown`, 'CORRUPTION');
+    }
+    if (this.#gone) return no('Some of the messages are gone', 'EXPUNGEISSUED');
+    if (this.#headerTooBig) return no('A header is too big to pick fields of it', 'LIMIT');
+    return ok('Fetched');
+  }
+
+  async #page(indices: readonly number[]): Promise<void> {
+    if (indices.length === 0) return;
+    const view = this.#view;
+    const metadata = this.#needsMetadata
+      ? await view.mailbox.metadata(indices.map((index) => view.uidAt(index)))
+      : null;
+    for (let at = 0; at < indices.length; at++) {
+      const index = indices[at] ?? 0;
+      const items = this.#items(index, metadata === null ? undefined : (metadata[at] ?? null));
+      if (items === null) this.#gone = true;
+      else if (this.#request.sections.length === 0) this.#session.send(`* ${index + 1} FETCH (${items})\r\n`);
+      else {
+        await this.#sections(index, items);
+        if (this.#session.closedOrLeaving) return;
+      }
+    }
+    await this.#session.breathe();
+  }
+
+  /** Everything but sections; null for a message that is gone. */
+  #items(index: number, metadata: MessageMetadata | null | undefined): string | null {
+    const request = this.#request;
+    const uid = this.#view.uidAt(index);
+    let text = '';
+    if (request.flags) {
+      const flags = this.#view.flagsAt(index);
+      if (flags === null) return null;
+      text = `FLAGS (${this.#view.flagText(flags, uid)})`;
+    }
+    if (metadata === null) return null;
+    if (metadata !== undefined) {
+      if (request.internalDate) text += ` INTERNALDATE ${wireDate(metadata.internalDateMs)}`;
+      if (request.size) text += ` RFC822.SIZE ${metadata.sizeBytes}`;
+      if (request.envelope) text += ` ENVELOPE ${metadata.envelope}`;
+      if (request.body) text += ` BODY ${metadata.body}`;
+      if (request.bodyStructure) text += ` BODYSTRUCTURE ${metadata.bodyStructure}`;
+    }
+    if (request.uid) text += ` UID ${uid}`;
+    return text.startsWith(' ') ? text.slice(1) : text;
+  }
+
+  async #sections(index: number, items: string): Promise<void> {
+    const session = this.#session;
+    const view = this.#view;
+    const uid = view.uidAt(index);
+    const body = await view.mailbox.openBody(uid);
+    if (body.kind === 'gone') {
+      this.#gone = true;
+      return;
+    }
+    // a reply has at least one item, also where the body is not shown
+    let prefix = `* ${index + 1} FETCH (${items}`;
+    const start = prefix.length;
+    if (body.kind === 'damaged') {
+      this.#damaged.push(uid);
+      session.send(`${prefix}${items === '' ? `UID ${uid}` : ''})\r\n`);
+      return;
+    }
+    let shown = false;
+    let intact = true;
+    try {
+      for (const section of this.#request.sections) {
+        const blank = prefix.length === start && items === '' ? '' : ' ';
+        const outcome = await this.#section(body, section, prefix + blank);
+        if (outcome === 'aborted') return;
+        if (outcome === 'damaged') {
+          intact = false;
+          this.#damaged.push(uid);
+          break;
+        }
+        if (outcome === 'skipped') continue;
+        prefix = '';
+        shown ||= !section.peek;
+      }
+    } finally {
+      body.close();
+    }
+    if (prefix !== '') session.send(`${prefix}${items === '' ? `UID ${uid}` : ''}`);
+    session.send(')\r\n');
+    if (shown && intact && !view.readOnly) {
+      const flags = view.flagsAt(index);
+      if (flags !== null && (flags.system & systemFlag.seen) === 0) this.#seen.push(uid);
+    }
+    await session.breathe();
+  }
+
+  /** Sends one section behind what stands before it. */
+  async #section(
+    body: FoundBody,
+    section: SectionRequest,
+    before: string,
+  ): Promise<'sent' | 'skipped' | 'damaged' | 'aborted'> {
+    const session = this.#session;
+    const found = body.locate(section.part, section.text);
+    const label = section.partial === null ? section.label : `${section.label}<${section.partial.start}>`;
+    if (found === null) {
+      session.send(`${before}${label} NIL`);
+      return 'sent';
+    }
+    if (section.fields !== null) {
+      if (found.end - found.start > headerBytesMax) {
+        this.#headerTooBig = true;
+        return 'skipped';
+      }
+      const header = await readAll(body, found);
+      if (header === null) return 'damaged';
+      const picked = headerFields(header, section.fields.names, section.fields.wanted);
+      const { start, end } = cut({ start: 0, end: picked.length }, section.partial);
+      session.send(`${before}${label} {${end - start}}\r\n${picked.slice(start, end)}`);
+      return 'sent';
+    }
+    const { start, end } = cut(found, section.partial);
+    if (start === end) {
+      session.send(`${before}${label} {0}\r\n`);
+      return 'sent';
+    }
+    const octets = body.read(start, end)[Symbol.asyncIterator]();
+    let left = end - start;
+    try {
+      // the first octets are verified before the literal is announced: a small message is whole or not there
+      let next = await octets.next();
+      session.send(`${before}${label} {${left}}\r\n`);
+      while (next.done !== true) {
+        left -= next.value.length;
+        if (left < 0) break;
+        session.sendOctets(next.value);
+        await session.breathe();
+        if (session.closedOrLeaving) {
+          await octets.return?.();
+          return 'aborted';
+        }
+        next = await octets.next();
+      }
+    } catch {
+      session.server.options.count('imap-body-damaged');
+      if (left === end - start) return 'damaged';
+    }
+    if (left === 0) return 'sent';
+    // inside the literal there is no other way to say that it is not the message
+    session.transport.destroy();
+    session.closed();
+    return 'aborted';
+  }
+}
+
+const cut = (range: OctetRange, partial: SectionRequest['partial']): OctetRange => {
+  if (partial === null) return range;
+  const start = Math.min(range.start + partial.start, range.end);
+  return { start, end: Math.min(start + partial.length, range.end) };
+};
+
+const readAll = async (body: FoundBody, range: OctetRange): Promise<string | null> => {
+  let text = '';
+  try {
+    for await (const octets of body.read(range.start, range.end)) text += latin1(octets);
+  } catch {
+    return null;
+  }
+  return text.length === range.end - range.start ? text : null;
+};

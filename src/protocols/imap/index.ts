@@ -1,0 +1,49 @@
+/**
+ * The server's side of IMAP4rev1 with the extensions of `ImapServer.capabilities`, without sockets and without storage.
+ *
+ * RFC 3501 with RFC 9051 where it says more; RFC 2177, 2342, 2971, 3348, 3691, 4315, 4959, 5161, 6154, 6851, 7888.
+ *
+ * Always: the commands of a session run one after the other; a session sees of a mailbox what it has been told, under the
+ * numbers it has been told; EXPUNGE is never told during FETCH, STORE or SEARCH; a message's octets go out in a counted literal
+ * exactly as the store hands them over, or not at all.
+ */
+export { CommandReader, discardBytesMax, type ReaderEvent, type ReaderLimits } from './command-reader.ts';
+export {
+  decodeModifiedUtf7,
+  encodeModifiedUtf7,
+  foldInbox,
+  levelBytesMax,
+  levelsMax,
+  type MailboxName,
+  mailboxNameFromWire,
+  mailboxNameToWire,
+  newMailboxName,
+} from './mailbox-name.ts';
+export {
+  type FlagChange,
+  type FlagSet,
+  MailboxState,
+  systemFlag,
+  systemFlagBit,
+} from './mailbox-state.ts';
+export { ImapServer, type ImapServerOptions, ImapSession, type ImapTransport } from './session.ts';
+export type {
+  AccountSession,
+  AppendedMessage,
+  AppendSink,
+  Credentials,
+  Done,
+  FlagOperation,
+  FoundBody,
+  ImapLogin,
+  MailboxInfo,
+  MailboxListener,
+  MailboxRole,
+  MailboxStatus,
+  MessageMetadata,
+  OctetRange,
+  OpenedBody,
+  Refused,
+  SectionText,
+  SelectedMailbox,
+} from './store.ts';

@@ -1,0 +1,277 @@
+import { type FlagSet, lowerBound, type MailboxState, systemFlag } from './mailbox-state.ts';
+import { type NumberSet, resolveNumberSet } from './number-set.ts';
+import type { SelectedMailbox } from './store.ts';
+
+/**
+ * What one session has been told of its selected mailbox: which messages, in which order, up to which change.
+ *
+ * Keeps references into the shared state; an idle session costs a few numbers.
+ */
+export class MailboxView {
+  readonly mailbox: SelectedMailbox;
+  readonly readOnly: boolean;
+  /** when it was selected */
+  readonly uidNext: number;
+  uids: Uint32Array;
+  count: number;
+  #generation: number;
+  #flagPosition: number;
+  #modSeq: number;
+  #keywordCount: number;
+  /** ranges of uids that are recent here: first, last, … */
+  #recent: number[] = [];
+  #recentTold = 0;
+
+  /** Sees everything that the mailbox has now. */
+  constructor(mailbox: SelectedMailbox, readOnly: boolean) {
+    const { state } = mailbox;
+    this.mailbox = mailbox;
+    this.readOnly = readOnly;
+    this.uidNext = state.uidNext;
+    this.uids = state.uids;
+    this.count = state.count;
+    this.#generation = state.generation;
+    this.#flagPosition = state.flagPosition;
+    this.#modSeq = state.highestModSeq;
+    this.#keywordCount = state.keywords.length;
+  }
+
+  get state(): MailboxState {
+    return this.mailbox.state;
+  }
+
+  /** Whether messages are gone that this session still numbers. */
+  get expungesWait(): boolean {
+    return this.#generation !== this.state.generation;
+  }
+
+  /** Whether there is anything to tell. */
+  get behind(): boolean {
+    return (
+      this.expungesWait ||
+      this.count !== this.state.count ||
+      this.#flagPosition !== this.state.flagPosition ||
+      this.#keywordCount !== this.state.keywords.length
+    );
+  }
+
+  uidAt(index: number): number {
+    return this.uids[index] ?? 0;
+  }
+
+  /** The sequence number of a uid, or 0. */
+  seqOf(uid: number): number {
+    const index = lowerBound(this.uids, this.count, uid);
+    return index < this.count && this.uids[index] === uid ? index + 1 : 0;
+  }
+
+  /** The flags now, or null for a message that is gone. */
+  flagsAt(index: number): FlagSet | null {
+    const { state } = this;
+    if (!this.expungesWait) return state.flagSets[index] ?? null;
+    return state.flagsOf(this.uidAt(index));
+  }
+
+  flagText(flags: FlagSet, uid: number): string {
+    return this.isRecent(uid) ? flags.textWithRecent : flags.text;
+  }
+
+  isRecent(uid: number): boolean {
+    for (let at = 0; at < this.#recent.length; at += 2) {
+      if (uid >= (this.#recent[at] ?? 0) && uid <= (this.#recent[at + 1] ?? 0)) return true;
+    }
+    return false;
+  }
+
+  get recentCount(): number {
+    let count = 0;
+    for (let at = 0; at < this.#recent.length; at += 2) {
+      const from = lowerBound(this.uids, this.count, this.#recent[at] ?? 0);
+      count += lowerBound(this.uids, this.count, (this.#recent[at + 1] ?? 0) + 1) - from;
+    }
+    return count;
+  }
+
+  /** Claims `\Recent` for the messages seen from an index on. */
+  async claimRecent(fromIndex: number): Promise<void> {
+    if (fromIndex >= this.count) return;
+    const last = this.uidAt(this.count - 1);
+    let claimed: number;
+    try {
+      claimed = await this.mailbox.claimRecent(last + 1, this.readOnly);
+    } catch {
+      // who may call it recent cannot be known now: nobody does, and the mail itself is shown all the same
+      return;
+    }
+    const first = Math.max(claimed, this.uidAt(fromIndex));
+    if (first > last) return;
+    const end = this.#recent.length - 1;
+    // the uids between two claims were nobody's or are gone
+    if (end > 0 && (this.#recent[end] ?? 0) + 1 >= first) this.#recent[end] = last;
+    else this.#recent.push(first, last);
+  }
+
+  /** Index of the first message without `\Seen`, or −1. */
+  firstUnseen(): number {
+    for (let index = 0; index < this.count; index++) {
+      const flags = this.flagsAt(index);
+      if (flags !== null && (flags.system & systemFlag.seen) === 0) return index;
+    }
+    return -1;
+  }
+
+  /** The messages that have a system flag, ascending. */
+  uidsWith(bit: number): number[] {
+    const uids: number[] = [];
+    for (let index = 0; index < this.count; index++) {
+      if (((this.flagsAt(index)?.system ?? 0) & bit) !== 0) uids.push(this.uidAt(index));
+    }
+    return uids;
+  }
+
+  /**
+   * The indices that a set means, as ranges of indices.
+   *
+   * @returns null where a sequence number has no message
+   */
+  rangesOf(set: NumberSet, byUid: boolean): number[] | null {
+    if (this.count === 0) return byUid || set.includes(0) ? [] : null;
+    const ranges = resolveNumberSet(set, byUid ? this.uidAt(this.count - 1) : this.count);
+    if (!byUid) {
+      if ((ranges[ranges.length - 1] ?? 0) > this.count) return null;
+      for (let at = 0; at < ranges.length; at++) ranges[at] = (ranges[at] ?? 0) - 1;
+      return ranges;
+    }
+    const found: number[] = [];
+    for (let at = 0; at < ranges.length; at += 2) {
+      const first = lowerBound(this.uids, this.count, ranges[at] ?? 0);
+      const last = lowerBound(this.uids, this.count, (ranges[at + 1] ?? 0) + 1) - 1;
+      if (first <= last) found.push(first, last);
+    }
+    return found;
+  }
+
+  /** As `rangesOf`, numbers without a message being left out. */
+  knownRangesOf(set: NumberSet, byUid: boolean): readonly number[] {
+    if (byUid) return this.rangesOf(set, true) ?? [];
+    if (this.count === 0) return [];
+    const ranges = resolveNumberSet(set, this.count);
+    const known: number[] = [];
+    for (let at = 0; at < ranges.length; at += 2) {
+      const first = ranges[at] ?? 0;
+      const last = Math.min(ranges[at + 1] ?? 0, this.count);
+      if (first <= last) known.push(first - 1, last - 1);
+    }
+    return known;
+  }
+
+  /** The uids that a set means, ascending; null as `rangesOf`. */
+  uidsOf(set: NumberSet, byUid: boolean): number[] | null {
+    const ranges = this.rangesOf(set, byUid);
+    if (ranges === null) return null;
+    const uids: number[] = [];
+    for (let at = 0; at < ranges.length; at += 2) {
+      const last = ranges[at + 1] ?? -1;
+      for (let index = ranges[at] ?? 0; index <= last; index++) uids.push(this.uidAt(index));
+    }
+    return uids;
+  }
+
+  /**
+   * Catches up with the mailbox and returns the untagged replies that say so.
+   *
+   * Without `expunges` numbers stay: new messages wait behind those that are gone, flags are told at once.
+   *
+   * @param withUid whether FETCH replies carry the UID
+   * @source RFC 9051 §5.2, §7.5.1
+   */
+  async sync(expunges: boolean, withUid: boolean): Promise<string> {
+    if (!this.behind) return '';
+    const { state } = this;
+    let text = this.expungesWait && expunges ? this.#dropExpunged() : '';
+    const told = this.count;
+    if (!this.expungesWait) {
+      this.uids = state.uids;
+      this.count = state.count;
+    }
+    if (this.count > told) {
+      // the state may go on while this waits: what comes then is told the next time
+      await this.claimRecent(told);
+      text += `* ${this.count} EXISTS\r\n`;
+    }
+    const recent = this.recentCount;
+    if (recent !== this.#recentTold) text += `* ${recent} RECENT\r\n`;
+    this.#recentTold = recent;
+    return text + this.keywordsChanged() + this.#flagsChanged(withUid);
+  }
+
+  /** What SELECT has told already. */
+  recentWasTold(): void {
+    this.#recentTold = this.recentCount;
+  }
+
+  /** `* FLAGS` where there are keywords that the client does not know of. */
+  keywordsChanged(): string {
+    if (this.#keywordCount === this.state.keywords.length) return '';
+    this.#keywordCount = this.state.keywords.length;
+    return this.flagsReply();
+  }
+
+  /** Which flags there are, and which can be kept. @source RFC 9051 §7.3.5, §7.1 (PERMANENTFLAGS) */
+  flagsReply(): string {
+    const flags = ['\\Answered', '\\Deleted', '\\Draft', '\\Flagged', '\\Seen', ...this.state.keywords].join(
+      ' ',
+    );
+    return `* FLAGS (${flags})\r\n* OK [PERMANENTFLAGS (${this.readOnly ? '' : `${flags} \\*`})] Flags permitted\r\n`;
+  }
+
+  /** One FETCH reply with the flags of a message that is there. */
+  flagsFetch(uid: number, flags: FlagSet, withUid: boolean): string {
+    const text = `* ${this.seqOf(uid)} FETCH (FLAGS (${this.flagText(flags, uid)})`;
+    return withUid ? `${text} UID ${uid})\r\n` : `${text})\r\n`;
+  }
+
+  /** The messages that are gone, highest number first, so that no number shifts another's. */
+  #dropExpunged(): string {
+    const { state } = this;
+    const gone: number[] = [];
+    let at = 0;
+    for (let index = 0; index < this.count; index++) {
+      const uid = this.uids[index] ?? 0;
+      while (at < state.count && (state.uids[at] ?? 0) < uid) at++;
+      if (at === state.count || state.uids[at] !== uid) gone.push(index + 1);
+    }
+    this.uids = state.uids;
+    this.count -= gone.length;
+    this.#generation = state.generation;
+    let text = '';
+    for (let index = gone.length - 1; index >= 0; index--) text += `* ${gone[index]} EXPUNGE\r\n`;
+    return text;
+  }
+
+  #flagsChanged(withUid: boolean): string {
+    const { state } = this;
+    if (this.#flagPosition === state.flagPosition) return '';
+    const changes = state.flagChangesSince(this.#flagPosition);
+    const modSeqTold = this.#modSeq;
+    this.#flagPosition = state.flagPosition;
+    this.#modSeq = state.highestModSeq;
+    const uids = new Set<number>();
+    if (changes === null) {
+      for (let index = 0; index < state.count; index++) {
+        if ((state.modSeqs[index] ?? 0) > modSeqTold) uids.add(state.uids[index] ?? 0);
+      }
+    } else {
+      for (const change of changes) {
+        if (change.origin === this) continue;
+        for (const uid of change.uids) uids.add(uid);
+      }
+    }
+    let text = '';
+    for (const uid of [...uids].sort((a, b) => a - b)) {
+      const flags = state.flagsOf(uid);
+      if (flags !== null && this.seqOf(uid) > 0) text += this.flagsFetch(uid, flags, withUid);
+    }
+    return text;
+  }
+}

@@ -1,0 +1,614 @@
+import { FengniError } from '#base/errors';
+import type { Logger } from '#base/logger';
+import { Arguments, ImapSyntaxError } from './arguments.ts';
+import { CommandReader, literalMark, type ReaderEvent, type ReaderLimits } from './command-reader.ts';
+import { appendMessage } from './commands/append.ts';
+import type { Command } from './commands/command.ts';
+import { findCommand } from './commands/table.ts';
+import { MailboxView } from './mailbox-view.ts';
+import { bad, no, ok, type Reply, refusal } from './reply.ts';
+import type { AccountSession, AppendSink, ImapLogin, MailboxListener, SelectedMailbox } from './store.ts';
+
+/** What a session needs of its connection. The driver calls `receive`, `drained`, `secured` and `closed`. */
+export interface ImapTransport {
+  readonly secure: boolean;
+  readonly canStartTls: boolean;
+  /** text has one octet a character; false: wait for `drained` before writing more */
+  write(octets: string | Uint8Array): boolean;
+  /** after what was written; `secured` follows */
+  startTls(): void;
+  pause(): void;
+  resume(): void;
+  /** after what was written */
+  end(): void;
+  /** at once: the client must not take what it got for whole */
+  destroy(): void;
+}
+
+export interface ImapServerOptions {
+  readonly login: ImapLogin;
+  readonly log: Logger;
+  /** names are constants */
+  readonly count: (name: string) => void;
+  /** whether `copy` with `move` is atomic */
+  readonly move: boolean;
+  readonly sessionsPerAccountMax?: number;
+  readonly appendBytesMax?: number;
+}
+
+const limitsBeforeLogin: ReaderLimits = { lineBytesMax: 8 * 1024, literalBytesMax: 8 * 1024 };
+const limitsAfterLogin: ReaderLimits = { lineBytesMax: 64 * 1024, literalBytesMax: 64 * 1024 };
+/** octets of replies that are gathered before they are written */
+const batchBytes = 64 * 1024;
+/** octets that a client may send ahead while a command runs */
+const aheadBytesMax = 128 * 1024;
+/** commands in a row that were none */
+const badCommandsMax = 20;
+
+/** What all sessions of a listener share. */
+export class ImapServer {
+  readonly options: ImapServerOptions;
+  readonly appendBytesMax: number;
+  readonly #sessions = new Map<string, number>();
+
+  constructor(options: ImapServerOptions) {
+    this.options = options;
+    this.appendBytesMax = options.appendBytesMax ?? 50 * 1024 * 1024;
+  }
+
+  /** What is announced, in one place: everything here has its tests. */
+  capabilities(secure: boolean, canStartTls: boolean, authenticated: boolean): string {
+    const names = ['IMAP4rev1', 'LITERAL+', 'SASL-IR'];
+    if (!authenticated) {
+      if (secure) names.push('AUTH=PLAIN');
+      else names.push(...(canStartTls ? ['STARTTLS'] : []), 'LOGINDISABLED');
+    }
+    names.push('ID', 'ENABLE', 'IDLE', 'NAMESPACE', 'UNSELECT', 'UIDPLUS', 'CHILDREN', 'SPECIAL-USE');
+    if (this.options.move) names.push('MOVE');
+    return names.join(' ');
+  }
+
+  /** Counts a session of an account; false when it has as many as it may. */
+  admit(accountId: string): boolean {
+    const sessions = this.#sessions.get(accountId) ?? 0;
+    if (sessions >= (this.options.sessionsPerAccountMax ?? 40)) return false;
+    this.#sessions.set(accountId, sessions + 1);
+    return true;
+  }
+
+  release(accountId: string): void {
+    const sessions = (this.#sessions.get(accountId) ?? 1) - 1;
+    if (sessions === 0) this.#sessions.delete(accountId);
+    else this.#sessions.set(accountId, sessions);
+  }
+}
+
+interface RunningAppend {
+  readonly tag: string;
+  readonly sink: AppendSink;
+  readonly binary: boolean;
+  refused: Reply | null;
+}
+
+/** A line that a command waits for: the answer to a continuation, IDLE's DONE. */
+interface Continuation {
+  readonly tag: string;
+  readonly tells: Command['tells'];
+  line(session: ImapSession, text: string): Reply | null | Promise<Reply | null>;
+}
+
+/**
+ * One connection's IMAP: octets in, octets out, commands strictly one after the other.
+ *
+ * @source RFC 3501, RFC 9051
+ */
+export class ImapSession implements MailboxListener {
+  readonly server: ImapServer;
+  readonly transport: ImapTransport;
+  account: AccountSession | null = null;
+  view: MailboxView | null = null;
+  /** IDLE without DONE: changes are told at once */
+  idling = false;
+  readonly #reader = new CommandReader(limitsBeforeLogin);
+  #running = false;
+  #closed = false;
+  #paused = false;
+  #leaving: string | null = null;
+  #wakeQueued = false;
+  #badCommands = 0;
+  #append: RunningAppend | null = null;
+  #afterDiscard: { tag: string; reply: Reply } | null = null;
+  #continuation: Continuation | null = null;
+  #text = '';
+  #pieces: (string | Uint8Array)[] | null = null;
+  #pendingBytes = 0;
+  #drain: (() => void) | null = null;
+  #secured: (() => void) | null = null;
+
+  constructor(server: ImapServer, transport: ImapTransport) {
+    this.server = server;
+    this.transport = transport;
+  }
+
+  get capabilities(): string {
+    const { secure, canStartTls } = this.transport;
+    return this.server.capabilities(secure, canStartTls, this.account !== null);
+  }
+
+  /** Whether the connection is gone or about to go. */
+  get closedOrLeaving(): boolean {
+    return this.#closed;
+  }
+
+  greet(): void {
+    this.transport.write(`* OK [CAPABILITY ${this.capabilities}] Fengni ready\r\n`);
+  }
+
+  receive(octets: Uint8Array): void {
+    if (this.#closed) return;
+    this.#reader.push(octets);
+    if (!this.#running) void this.#run();
+    else if (!this.#paused && this.#reader.bufferedBytes > aheadBytesMax) {
+      this.#paused = true;
+      this.transport.pause();
+    }
+  }
+
+  drained(): void {
+    const resolve = this.#drain;
+    this.#drain = null;
+    resolve?.();
+  }
+
+  secured(): void {
+    const resolve = this.#secured;
+    this.#secured = null;
+    resolve?.();
+  }
+
+  /** The connection is gone. */
+  closed(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#append?.sink.abort();
+    this.#append = null;
+    this.#continuation = null;
+    this.#reader.clear();
+    this.#pieces = null;
+    this.#text = '';
+    this.drained();
+    this.secured();
+    // a command that runs still has its hands on them
+    if (!this.#running) this.#release();
+  }
+
+  /** Says good-bye after the command that runs. */
+  leave(text: string): void {
+    if (this.#closed || this.#leaving !== null) return;
+    this.#leaving = text;
+    if (!this.#running) this.#bye();
+  }
+
+  /** Called by the mailbox's state. */
+  mailboxChanged(): void {
+    if (!this.idling || this.#wakeQueued) return;
+    this.#wakeQueued = true;
+    queueMicrotask(() => {
+      this.#wakeQueued = false;
+      // whatever runs tells it at its end
+      if (!this.#running && this.idling && !this.#closed) void this.#run();
+    });
+  }
+
+  // For commands.
+
+  send(text: string): void {
+    this.#text += text;
+    this.#pendingBytes += text.length;
+  }
+
+  /** Octets that stay as they are until they are written. */
+  sendOctets(octets: Uint8Array): void {
+    this.#pieces ??= [];
+    if (this.#text !== '') this.#pieces.push(this.#text);
+    this.#text = '';
+    this.#pieces.push(octets);
+    this.#pendingBytes += octets.length;
+  }
+
+  /** For long replies: writes when there is a batch, and waits while the client does not take it. */
+  async breathe(): Promise<void> {
+    if (this.#pendingBytes < batchBytes) return;
+    if (this.#flush() || this.#closed) return;
+    await new Promise<void>((resolve) => {
+      this.#drain = resolve;
+    });
+  }
+
+  /** The command is not over before a line has come. */
+  awaitLine(continuation: Continuation): null {
+    this.#continuation = continuation;
+    this.#reader.plainLines = true;
+    return null;
+  }
+
+  async authenticate(authorizationId: string, authenticationId: string, password: string): Promise<Reply> {
+    const { options } = this.server;
+    const outcome = await options.login.verify({ authorizationId, authenticationId, password });
+    if (outcome.kind === 'refused') {
+      options.count('imap-login-refused');
+      return refusal(outcome);
+    }
+    const { account } = outcome;
+    if (this.#closed) {
+      account.close();
+      return no('The connection is gone');
+    }
+    if (!this.server.admit(account.accountId)) {
+      account.close();
+      options.count('imap-account-sessions-refused');
+      return no('The account has as many sessions as it may have', 'LIMIT');
+    }
+    this.account = account;
+    this.#reader.limits = limitsAfterLogin;
+    options.count('imap-login');
+    return ok('Logged in', `CAPABILITY ${this.capabilities}`);
+  }
+
+  /** The TLS handshake, after the reply to STARTTLS has gone out in clear. */
+  async startTls(tag: string): Promise<Reply | null> {
+    if (this.#reader.bufferedBytes > 0) {
+      // RFC 9051 §6.2.1: what came in clear behind the command must not be taken for something that came by TLS
+      this.#leaving = 'Nothing may follow STARTTLS before the handshake';
+      return bad('Nothing may follow STARTTLS before the handshake');
+    }
+    this.send(`${tag} OK Begin TLS\r\n`);
+    this.#flush();
+    this.#reader.clear();
+    const secured = new Promise<void>((resolve) => {
+      this.#secured = resolve;
+    });
+    this.transport.startTls();
+    await secured;
+    return null;
+  }
+
+  /** Gives the mailbox back, if there is one. */
+  unselect(): void {
+    const { view } = this;
+    this.view = null;
+    if (view === null) return;
+    view.state.removeListener(this);
+    view.mailbox.close();
+  }
+
+  select(mailbox: SelectedMailbox, readOnly: boolean): MailboxView {
+    const view = new MailboxView(mailbox, readOnly);
+    this.view = view;
+    view.state.addListener(this);
+    return view;
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    try {
+      await this.#work();
+    } catch (error) {
+      // nothing of what a client sends may get here: it is a bug of ours, and this session's end
+      this.server.options.log.error('imap session failed', { cause: String(error) });
+      this.server.options.count('imap-session-failed');
+      if (!this.#closed) this.transport.destroy();
+    }
+    this.#running = false;
+    if (this.#closed) this.#release();
+    else if (this.idling && this.view !== null && (this.view.behind || this.view.state.deleted))
+      this.mailboxChanged();
+  }
+
+  async #work(): Promise<void> {
+    if (this.idling) await this.#tell('all', false);
+    while (!this.#closed) {
+      const event = this.#reader.next();
+      if (event.kind === 'need') break;
+      const done = this.#handle(event);
+      if (done !== null) await done;
+      if (this.#closed) return;
+      if (this.#leaving !== null && this.#append === null) {
+        this.#bye();
+        return;
+      }
+      if (this.#pendingBytes >= batchBytes) await this.breathe();
+    }
+    if (this.#leaving !== null) {
+      this.#bye();
+      return;
+    }
+    this.#flush();
+    if (this.#paused) {
+      this.#paused = false;
+      this.transport.resume();
+    }
+  }
+
+  #handle(event: ReaderEvent): Promise<void> | null {
+    switch (event.kind) {
+      case 'command':
+        return this.#append === null
+          ? this.#command(event.text, event.literals)
+          : this.#appendEnd(event.text);
+      case 'literal':
+        return this.#literal(event);
+      case 'octets':
+        return this.#appendOctets(event.octets);
+      case 'discarded': {
+        const waiting = this.#afterDiscard;
+        this.#afterDiscard = null;
+        if (waiting !== null) this.#reply(waiting.tag, waiting.reply);
+        return null;
+      }
+      case 'broken':
+        return this.#broken(event.reason, event.text);
+      case 'flood':
+        this.#leaving = 'Too much was sent';
+        return null;
+      default:
+        return null;
+    }
+  }
+
+  #broken(reason: 'line-too-long' | 'bare-line-feed' | 'stray-control', text: string): null {
+    const why = {
+      'line-too-long': 'The line is too long',
+      'bare-line-feed': 'A line ends in CRLF',
+      'stray-control': 'A line has no CR or NUL in it',
+    }[reason];
+    const append = this.#append;
+    append?.sink.abort();
+    this.#append = null;
+    const continuation = this.#continuation;
+    if (continuation !== null) this.#endContinuation();
+    this.server.options.count(`imap-${reason}`);
+    this.#reply(append?.tag ?? continuation?.tag ?? tagOf(text), bad(why));
+    return null;
+  }
+
+  async #command(text: string, literals: readonly Uint8Array[]): Promise<void> {
+    const continuation = this.#continuation;
+    if (continuation !== null) {
+      this.#endContinuation();
+      const reply = await this.#guard(() => continuation.line(this, text));
+      if (reply !== null) await this.#finish(continuation.tag, reply, continuation.tells, false);
+      return;
+    }
+    const args = new Arguments(text, literals);
+    let tag = '*';
+    let found: { command: Command; byUid: boolean } | Reply;
+    try {
+      tag = args.tag();
+      args.space();
+      found = this.#find(args);
+    } catch (error) {
+      if (!(error instanceof ImapSyntaxError)) throw error;
+      if (this.account === null && /^[A-Z]+ \S+ HTTP\//.test(text)) {
+        this.server.options.count('imap-http-refused');
+        this.transport.destroy();
+        return;
+      }
+      this.#reply(tag, bad(`That is no command: ${error.message}`));
+      return;
+    }
+    if ('condition' in found) {
+      this.#reply(tag, found);
+      return;
+    }
+    const { command, byUid } = found;
+    const reply = await this.#guard(() => command.run(this, args, tag, byUid));
+    if (reply !== null) await this.#finish(tag, reply, command.tells, byUid);
+  }
+
+  /** The command that is named next, if it can be given now. */
+  #find(args: Arguments): { command: Command; byUid: boolean } | Reply {
+    let name = args.word();
+    const byUid = name === 'UID';
+    if (byUid) {
+      args.space();
+      name = args.word();
+    }
+    const command = findCommand(name);
+    if (command === 'later') return no(`${name} is not supported`, 'CANNOT');
+    if (command === null || (byUid && command.uid !== true)) return bad('There is no such command');
+    const state = this.account === null ? 'before-login' : this.view === null ? 'logged-in' : 'selected';
+    if (!command.states.includes(state)) {
+      if (state === 'before-login') return no('Log in first');
+      if (state === 'logged-in' && command.states.includes('selected')) return bad('No mailbox is selected');
+      return bad('Already logged in');
+    }
+    return { command, byUid };
+  }
+
+  /** What a command makes of it, whatever it throws. */
+  async #guard(run: () => Reply | null | Promise<Reply | null>): Promise<Reply | null> {
+    try {
+      return await run();
+    } catch (error) {
+      if (error instanceof ImapSyntaxError) return bad(error.message);
+      return this.#fault(error);
+    }
+  }
+
+  #fault(error: unknown): Reply {
+    const { log, count } = this.server.options;
+    count('imap-command-failed');
+    log.error('imap command failed', {
+      code: error instanceof FengniError ? error.code : 'bug',
+      cause: String(error),
+    });
+    return error instanceof FengniError && error.retryable
+      ? no('Not now, try again later', 'UNAVAILABLE')
+      : no('The server could not do it; its log says why', 'SERVERBUG');
+  }
+
+  #endContinuation(): void {
+    this.#continuation = null;
+    this.#reader.plainLines = false;
+    this.idling = false;
+  }
+
+  async #finish(tag: string, reply: Reply, tells: Command['tells'], byUid: boolean): Promise<void> {
+    if (tells !== 'nothing') await this.#tell(tells, byUid);
+    this.#reply(tag, reply);
+  }
+
+  async #tell(tells: 'all' | 'no-expunge', withUid: boolean): Promise<void> {
+    const { view } = this;
+    if (view === null) return;
+    if (view.behind) this.send(await view.sync(tells === 'all', withUid));
+    if (view.state.deleted) this.#leaving ??= 'The selected mailbox has been deleted';
+  }
+
+  #reply(tag: string, reply: Reply): void {
+    const code = reply.code === null ? '' : `[${reply.code}] `;
+    this.send(`${tag} ${reply.condition} ${code}${reply.text}\r\n`);
+    if (reply.condition !== 'BAD') {
+      this.#badCommands = 0;
+      return;
+    }
+    this.server.options.count('imap-bad');
+    if (++this.#badCommands >= badCommandsMax) this.#leaving ??= 'Too many lines that are no commands';
+  }
+
+  #literal(event: ReaderEvent & { kind: 'literal' }): Promise<void> | null {
+    const { text, literals } = event;
+    if (this.account !== null && /^\S+ +append +\S/i.test(text)) {
+      return this.#appendBegin(event, new Arguments(text, literals));
+    }
+    if (!this.#reader.fitsLimit(event.sizeBytes)) {
+      this.server.options.count('imap-literal-too-big');
+      this.#afterDiscard = { tag: tagOf(text), reply: no('The literal is too big', 'TOOBIG') };
+      this.#reader.refuseLiteral();
+      return null;
+    }
+    if (event.waits) this.send('+ Go on\r\n');
+    this.#reader.keepLiteral();
+    return null;
+  }
+
+  /** `tag SP APPEND SP mailbox [SP flags] [SP date-time] SP` stands before the literal. @source RFC 9051 §6.3.12 */
+  async #appendBegin(event: ReaderEvent & { kind: 'literal' }, args: Arguments): Promise<void> {
+    const tag = tagOf(event.text);
+    const reply = await this.#guard(async () => {
+      args.tag();
+      args.space();
+      args.word();
+      args.space();
+      return appendMessage(this, args, event.sizeBytes, event.binary, (sink) => {
+        this.#append = { tag, sink, binary: event.binary, refused: null };
+      });
+    });
+    if (this.#closed) {
+      this.#append?.sink.abort();
+      this.#append = null;
+      return;
+    }
+    if (reply !== null) {
+      this.#afterDiscard = { tag, reply };
+      this.#reader.refuseLiteral();
+      return;
+    }
+    if (event.waits) this.send('+ Go on\r\n');
+    this.#reader.streamLiteral();
+  }
+
+  #appendOctets(octets: Uint8Array): Promise<void> | null {
+    const append = this.#append;
+    if (append === null || append.refused !== null) return null;
+    if (!append.binary && octets.includes(0)) {
+      // RFC 9051 §4.3.1: NUL comes in a literal8 only
+      append.sink.abort();
+      append.refused = no('The message has a NUL: send it as a literal8', 'CANNOT');
+      return null;
+    }
+    const written = append.sink.write(octets);
+    return written instanceof Promise
+      ? written.catch((error: unknown) => {
+          append.sink.abort();
+          append.refused = this.#fault(error);
+        })
+      : null;
+  }
+
+  async #appendEnd(text: string): Promise<void> {
+    const append = this.#append;
+    if (append === null) return;
+    this.#append = null;
+    if (!text.endsWith(literalMark)) {
+      if (append.refused === null) append.sink.abort();
+      this.#reply(append.tag, append.refused ?? bad('One message at a time: something follows it'));
+      return;
+    }
+    const reply =
+      append.refused ??
+      (await this.#guard(async () => {
+        const outcome = await append.sink.commit();
+        return outcome.kind === 'done'
+          ? ok('Appended', `APPENDUID ${outcome.uidValidity} ${outcome.uid}`)
+          : refusal(outcome);
+      }));
+    if (reply !== null) await this.#finish(append.tag, reply, 'all', false);
+  }
+
+  #flush(): boolean {
+    const pieces = this.#pieces;
+    const text = this.#text;
+    const bytes = this.#pendingBytes;
+    this.#pieces = null;
+    this.#text = '';
+    this.#pendingBytes = 0;
+    if (bytes === 0 || this.#closed) return true;
+    if (pieces === null) return this.transport.write(text);
+    if (text !== '') pieces.push(text);
+    // one write: on TLS each would be a record of its own
+    const batch = Buffer.allocUnsafe(bytes);
+    let at = 0;
+    for (const piece of pieces) {
+      if (typeof piece === 'string') at += batch.write(piece, at, 'latin1');
+      else {
+        batch.set(piece, at);
+        at += piece.length;
+      }
+    }
+    return this.transport.write(batch);
+  }
+
+  #bye(): void {
+    this.send(`* BYE ${this.#leaving ?? 'Good-bye'}\r\n`);
+    this.#flush();
+    this.#leave();
+  }
+
+  /** After BYE: nothing more is read. */
+  #leave(): void {
+    this.transport.end();
+    this.closed();
+  }
+
+  #release(): void {
+    this.unselect();
+    const { account } = this;
+    this.account = null;
+    if (account === null) return;
+    this.server.release(account.accountId);
+    account.close();
+  }
+
+  /** LOGOUT: the reply, then the end. */
+  logOut(tag: string): null {
+    this.send(`* BYE Logging out\r\n${tag} OK Logged out\r\n`);
+    this.#flush();
+    this.#leave();
+    return null;
+  }
+}
+
+/** The tag at the start of a line that may be no command, or `*`. */
+const tagOf = (text: string): string => /^[!#$&',\-./0-9:;<=>?@A-Z[\]^_`a-z|}~]+(?= )/.exec(text)?.[0] ?? '*';
