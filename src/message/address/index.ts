@@ -5,5 +5,12 @@
  * Always holds: nothing here throws on text from outside, and every scan is linear in its length.
  */
 export { addressKey, localPartKey, type Subaddress, splitSubaddress } from './address-key.ts';
+export {
+  type AddressEntry,
+  type Group,
+  type Mailbox,
+  mailboxesOf,
+  parseAddressList,
+} from './address-list.ts';
 export { foldCase } from './case-folding.ts';
 export { type EnvelopeAddress, parseEnvelopeAddress, quoteLocalPart } from './envelope-address.ts';

@@ -1,0 +1,41 @@
+/**
+ * Messages: RFC 5322 and MIME as structure over octets, and what IMAP says about them.
+ *
+ * Always holds: nothing here does I/O or throws on octets from outside; a body is never copied; every cost is linear in
+ * the octets and bounded by `messageLimits`.
+ *
+ * @source RFC 5322, RFC 2045 to 2049, RFC 2183, RFC 2231, RFC 6532, RFC 9051 §6.4.5 and §7.5.2
+ */
+export { bodyStructure } from './body-structure.ts';
+export { envelope } from './envelope.ts';
+export { type MessageLimit, messageLimits } from './limits.ts';
+export { findParameter } from './mime-header.ts';
+export type {
+  FieldValue,
+  HeaderField,
+  MessageStructure,
+  MimeHeader,
+  OctetText,
+  Parameter,
+  ParsedMessage,
+  ParsedPart,
+  StructurePart,
+  TransferEncoding,
+} from './part.ts';
+export {
+  createMessageScanner,
+  type MessageScanner,
+  parseHeaderFields,
+  parseMessage,
+  type ScannerOptions,
+} from './scanner.ts';
+export {
+  clipRanges,
+  findPart,
+  imapSection,
+  type OctetRange,
+  parseSection,
+  rangesOctets,
+  type Section,
+} from './section.ts';
+export { decodeStructure, encodeStructure, withPrefix } from './structure.ts';
