@@ -40,7 +40,8 @@ const reasons = [
     zh: `npm 没有写入所需目录的权限。请检查 ${root}、其中的 node_modules 以及 npm 缓存（~/.npm）的所有者，并以该用户重新启动。`,
   },
   {
-    pattern: /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ENOTCACHED|network/i,
+    pattern:
+      /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ENOTCACHED|network/i,
     en: 'The npm registry cannot be reached. The first start needs the network (or a filled npm cache): connect, or set npm\'s proxy or registry ("npm config set registry URL"), and start again.',
     zh: '无法连接 npm 软件源。首次启动需要网络（或已有内容的 npm 缓存）：请联网，或设置 npm 的代理或软件源（“npm config set registry 网址”）后重新启动。',
   },

@@ -29,7 +29,8 @@ const goodTree: Readonly<Record<string, string>> = {
   'src/store/bodies/index.ts': "import { io } from '#store/durable';\nexport const open = io;\n",
   'src/store/sqlite/index.ts':
     "import { DatabaseSync } from 'node:sqlite';\nexport const sqlite = DatabaseSync;\n",
-  'src/services/access/index.ts': "import { open } from '#store/bodies';\nexport const access = open;\n",
+  'src/services/access/index.ts':
+    "import { isIP, isIPv6 } from 'node:net';\nimport { open } from '#store/bodies';\nexport const access = [open, isIP];\n",
   'src/services/mailboxes/index.ts':
     "import { access } from '#services/access';\nexport const mailboxes = access;\n",
   'src/net/pop3/index.ts':
@@ -160,12 +161,14 @@ const plants: readonly { what: string; files: Readonly<Record<string, string>>; 
   {
     what: 'files elsewhere in the store',
     files: { 'src/store/bodies/index.ts': "import fs from 'node:fs/promises';\nexport const open = fs;\n" },
-    refused: /only store\/durable, net, app may import node:fs\/promises; go through Io of #store\/durable/,
+    refused:
+      /only store\/durable, store\/secrets, store\/lock, net, app may import node:fs\/promises; go through Io of #store\/durable/,
   },
   {
     what: 'SQL outside its two homes',
     files: { 'src/store/bodies/index.ts': "export const open = () => import('node:sqlite');\n" },
-    refused: /only store\/sqlite, store\/secrets may import node:sqlite; SQL belongs to store\/sqlite/,
+    refused:
+      /only store\/sqlite, store\/secrets, store\/lock may import node:sqlite; SQL belongs to store\/sqlite/,
   },
   {
     what: 'a process started below app',

@@ -4,11 +4,13 @@ export interface Import {
   line: number;
   /** loaded only when it is reached: `import('…')`, or a file given to a process by `new URL('…', import.meta.url)` */
   isDynamic: boolean;
+  /** what stands before `from`, such as `{ a, type B }`; empty where nothing does */
+  clause: string;
 }
 
-const fromStatement = /^[ \t]*(?:import|export)\b(?:[^'";()]*?\bfrom)?\s*['"]([^'"\n]+)['"]/gm;
-const dynamicImport = /\bimport\(\s*['"]([^'"\n]+)['"]/g;
-const fileAddress = /\bnew URL\(\s*['"](\.[^'"\n]+\.ts)['"]\s*,\s*import\.meta\.url/g;
+const fromStatement = /^[ \t]*(?:import|export)\b(?:([^'";()]*?)\bfrom)?\s*['"]([^'"\n]+)['"]/gm;
+const dynamicImport = /\bimport\(\s*()['"]([^'"\n]+)['"]/g;
+const fileAddress = /\bnew URL\(\s*()['"](\.[^'"\n]+\.ts)['"]\s*,\s*import\.meta\.url/g;
 
 /** Every import of a text without comments, in the order of its lines. */
 export const readImports = (text: string): Import[] => {
@@ -21,7 +23,12 @@ export const readImports = (text: string): Import[] => {
   ] as const) {
     for (const match of text.matchAll(pattern)) {
       const start = match.index + (match[0].length - match[0].trimStart().length);
-      found.push({ specifier: match[1] ?? '', line: lineOf(start), isDynamic });
+      found.push({
+        specifier: match[2] ?? '',
+        line: lineOf(start),
+        isDynamic,
+        clause: (match[1] ?? '').trim(),
+      });
     }
   }
   return found.sort((a, b) => a.line - b.line);

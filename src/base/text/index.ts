@@ -9,6 +9,7 @@ export type { TextParameters } from './catalogue.ts';
 export { type Language, type LanguageVariables, languageOf } from './language.ts';
 export {
   type FaultText,
+  faultTexts,
   type ParametersOf,
   type PlainTextKey,
   type SpokenFault,

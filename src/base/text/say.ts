@@ -59,3 +59,13 @@ export const sayFault = (language: Language, error: FengniError): FaultText => {
         : error.remedy,
   };
 };
+
+/** Every fault of the catalogue in a language, by code in alphabetical order; `{subject}` still in its place. */
+export const faultTexts = (language: Language): ({ code: string } & FaultText)[] =>
+  Object.keys(en)
+    .flatMap((key) => (key.startsWith('error.') ? [key.slice(6)] : []))
+    .sort()
+    .map((code) => {
+      const text = (key: string): string => (isKey(key) ? catalogues[language][key] : '');
+      return { code, sentence: text(`error.${code}`), remedy: text(`remedy.${code}`) };
+    });
