@@ -1,0 +1,56 @@
+import { parsePlain } from './plain.ts';
+
+/** What the server does next in an exchange. */
+export type SaslStep =
+  /** send these octets in the protocol's base64 form and hand the answer to `respond` */
+  | { readonly kind: 'challenge'; readonly octets: Uint8Array }
+  /** ask whether this password opens this account */
+  | {
+      readonly kind: 'password';
+      readonly user: string;
+      readonly password: string;
+      /** whom the client wants to act as; empty for itself */
+      readonly authorizationId: string;
+    }
+  /** the client did not keep to the mechanism */
+  | { readonly kind: 'malformed'; readonly reason: string };
+
+/** One log-in under way, on the server's side. */
+export interface SaslExchange {
+  /** @param initial the initial response, or null when the client sent none */
+  begin(initial: Uint8Array | null): SaslStep;
+  respond(octets: Uint8Array): SaslStep;
+}
+
+const mechanisms: Readonly<Record<string, () => SaslExchange>> = {
+  PLAIN: () => ({
+    begin: (initial) =>
+      initial === null ? { kind: 'challenge', octets: new Uint8Array(0) } : parsePlain(initial),
+    respond: parsePlain,
+  }),
+};
+
+/** The mechanisms that this server knows, by preference. */
+export const saslMechanisms: readonly string[] = Object.keys(mechanisms);
+
+/**
+ * A new exchange of a mechanism, named in any case, or null when it is not known.
+ *
+ * @source RFC 4422 §3
+ */
+export const createSaslExchange = (mechanism: string): SaslExchange | null => {
+  const name = mechanism.toUpperCase();
+  return Object.hasOwn(mechanisms, name) ? (mechanisms[name]?.() ?? null) : null;
+};
+
+/**
+ * The octets of a base64 text as SASL profiles carry it, or null when it is not base64 with its padding.
+ *
+ * @source RFC 4648 §4, RFC 5034 §4
+ */
+export const parseSaslBase64 = (text: string): Uint8Array | null => {
+  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text)) return null;
+  const octets = Buffer.from(text, 'base64');
+  // Bits beyond the last octet must be zero: one text for one value.
+  return octets.toString('base64') === text ? octets : null;
+};
