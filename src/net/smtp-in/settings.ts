@@ -1,0 +1,31 @@
+import { type SmtpSettings, smtpDefaults } from '#protocols/smtp';
+
+/** An SMTP listener's limits: those of the protocol and those of time. */
+export interface SmtpServerSettings extends SmtpSettings {
+  /** time for a peer to send its next command */
+  commandMs: number;
+  /**
+   * time for a message, from 354 to the final dot, to which each `dataBytesPerSecond` octets that arrive add a second:
+   * the largest message over a slow but honest line is not cut off
+   */
+  dataMs: number;
+  dataBytesPerSecond: number;
+  /** octets a second, averaged over `dataWindowMs`, below which a message is given up */
+  dataBytesPerSecondMin: number;
+  dataWindowMs: number;
+  /** octets of commands that are kept while the service decides on a recipient or a message */
+  pendingBytesMax: number;
+  /** octets of replies that the peer has not taken, before we stop reading from it */
+  unsentBytesMax: number;
+}
+
+export const smtpServerDefaults: Omit<SmtpServerSettings, 'hostname' | 'starttls'> = {
+  ...smtpDefaults,
+  commandMs: 300_000,
+  dataMs: 600_000,
+  dataBytesPerSecond: 10_000,
+  dataBytesPerSecondMin: 100,
+  dataWindowMs: 60_000,
+  pendingBytesMax: 65_536,
+  unsentBytesMax: 65_536,
+};
