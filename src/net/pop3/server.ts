@@ -1,0 +1,417 @@
+import type { Socket } from 'node:net';
+import type { Clock } from '#base/clock';
+import { FengniError } from '#base/errors';
+import type { Logger } from '#base/logger';
+import {
+  type CloseCause,
+  type Connection,
+  type ConnectionEvents,
+  type Counters,
+  createDeadlines,
+  type Deadlines,
+  openConnection,
+  plainAddress,
+  type ServerTls,
+  type SessionGate,
+} from '#net/connection';
+import {
+  ContentEncoder,
+  createPop3Session,
+  type Maildrop,
+  type OpenedMessage,
+  type Pop3Answer,
+  type Pop3Effect,
+  type Pop3Login,
+  type Pop3Session,
+  type QuitOutcome,
+  refusePop3Session,
+  TopLimit,
+} from '#protocols/pop3';
+import type { Pop3ServerSettings } from './settings.ts';
+
+export interface Pop3ServerOptions {
+  settings: Pop3ServerSettings;
+  login: Pop3Login;
+  /** null where there is no certificate; `settings.stls` is false then, and nobody can log in */
+  tls: ServerTls | null;
+  gate: SessionGate;
+  counters: Counters;
+  clock: Clock;
+  log: Logger;
+  /** how late a time-out may be acted on */
+  sweepEveryMs?: number;
+}
+
+export interface Pop3Server {
+  /** Serves a connection; `implicit` begins with a TLS handshake. */
+  accept(socket: Socket, security?: 'none' | 'implicit'): void;
+  /** sessions that are open */
+  readonly sessions: number;
+  /** Ends in order: no new session, the reply at hand is finished; what is still open after `graceMs` is closed. */
+  drain(graceMs: number): Promise<void>;
+  /** Acts on the time-outs that are due; a timer does it otherwise. */
+  sweep(): void;
+}
+
+/** The socket side of POP3: feeds sessions, does what they say, keeps their time. */
+export const createPop3Server = (options: Pop3ServerOptions): Pop3Server => {
+  const { gate, counters } = options;
+  const deadlines = createDeadlines({
+    clock: options.clock,
+    ...(options.sweepEveryMs === undefined ? {} : { everyMs: options.sweepEveryMs }),
+  });
+  const drivers = new Set<Driver>();
+  let draining = false;
+  let allClosed = (): void => {};
+
+  const refuse = (socket: Socket, security: 'none' | 'implicit', text: string): void => {
+    socket.on('error', () => {});
+    socket.setTimeout(5_000, () => socket.destroy());
+    // With TLS from the start a refusal is not worth a handshake.
+    if (security === 'implicit') socket.destroy();
+    else socket.end(refusePop3Session('SYS/TEMP', text)).resume();
+  };
+
+  return {
+    get sessions() {
+      return drivers.size;
+    },
+    sweep: () => deadlines.sweep(),
+    accept: (socket, security = 'none') => {
+      const { remoteAddress } = socket;
+      if (remoteAddress === undefined) {
+        // The peer was gone before we came to it.
+        socket.on('error', () => {});
+        socket.destroy();
+        return;
+      }
+      if (draining) {
+        refuse(socket, security, 'Shutting down');
+        return;
+      }
+      const admission = gate.admit(remoteAddress);
+      if (admission.kind === 'refused') {
+        const { reason } = admission;
+        counters.count(`pop3-session-refused-${reason}`);
+        options.log.debug('pop3 session refused', { peer: plainAddress(remoteAddress), reason });
+        refuse(socket, security, 'Too many sessions, try again later');
+        return;
+      }
+      counters.count('pop3-session');
+      const driver = new Driver(options, () => {
+        admission.release();
+        drivers.delete(driver);
+        if (drivers.size === 0) allClosed();
+      });
+      drivers.add(driver);
+      driver.open(socket, security, deadlines);
+    },
+    drain: async (graceMs) => {
+      draining = true;
+      const closed = new Promise<void>((resolve) => {
+        allClosed = resolve;
+      });
+      if (drivers.size === 0) allClosed();
+      for (const driver of [...drivers]) driver.shutDown();
+      const timer = setTimeout(() => {
+        for (const driver of [...drivers]) driver.destroy();
+      }, graceMs);
+      await closed;
+      clearTimeout(timer);
+      deadlines.close();
+    },
+  };
+};
+
+/** One connection and its session. */
+class Driver implements ConnectionEvents {
+  readonly #options: Pop3ServerOptions;
+  readonly #released: () => void;
+  #connection: Connection | null = null;
+  #session: Pop3Session | null = null;
+  #maildrop: Maildrop | null = null;
+  /** the message that `opened` was answered with */
+  #found: AsyncIterable<Uint8Array> | null = null;
+  /** removing is under way: the maildrop stays open until it is done */
+  #quitting = false;
+  #paused = false;
+  /** what goes out together */
+  #gathered: (string | Uint8Array)[] = [];
+  #gatheredBytes = 0;
+  /** wakes what waits for the client to take what was sent, or for the end */
+  #wake: (() => void) | null = null;
+
+  constructor(options: Pop3ServerOptions, released: () => void) {
+    this.#options = options;
+    this.#released = released;
+  }
+
+  open(socket: Socket, security: 'none' | 'implicit', deadlines: Deadlines): void {
+    const { tls } = this.#options;
+    this.#connection = openConnection({ socket, events: this, deadlines, security, tls, alpn: ['pop3'] });
+  }
+
+  shutDown(): void {
+    if (this.#session === null) this.#connection?.destroy();
+    else this.#do((session) => session.shutDown());
+  }
+
+  destroy(): void {
+    this.#connection?.destroy();
+  }
+
+  opened(): void {
+    const connection = this.#connection;
+    if (connection === null) return;
+    this.#session = createPop3Session(this.#options.settings, connection.tls !== null);
+    this.#do((session) => session.greet());
+  }
+
+  octets(chunk: Buffer): void {
+    this.#do((session) => session.feed(chunk));
+  }
+
+  secured(): void {
+    this.#paused = false;
+    this.#answer({ kind: 'secured' });
+    this.#arm();
+  }
+
+  ended(): void {
+    this.#do((session) => session.peerEnded());
+  }
+
+  drained(): void {
+    this.#arm();
+    if (this.#session !== null) this.#regulate(this.#session);
+    this.#wakeUp();
+  }
+
+  expired(): void {
+    // A client that does not take what was sent gets no reply either.
+    const sending = this.#session?.phase === 'sending';
+    this.#do((session) => session.timeOut());
+    if (sending) this.destroy();
+  }
+
+  closed(cause: CloseCause): void {
+    if (cause === 'handshake-failed') this.#options.counters.count('pop3-tls-handshake-failed');
+    this.#session = null;
+    this.#gathered = [];
+    this.#wakeUp();
+    if (!this.#quitting) this.#closeMaildrop();
+    this.#released();
+  }
+
+  #do(step: (session: Pop3Session) => readonly Pop3Effect[]): void {
+    const session = this.#session;
+    if (session === null) return;
+    try {
+      const effects = step(session);
+      for (const effect of effects) this.#act(effect);
+      // Replies to commands that came together go out together.
+      if (session.pendingBytes === 0 || session.phase === 'command') this.#flush();
+      if (effects.length > 0) this.#arm();
+      this.#regulate(session);
+    } catch (error) {
+      // A bug met by one session ends that session, not the others.
+      this.#options.counters.count('pop3-bug');
+      this.#options.log.error('pop3 session met a bug', { error: String(error) });
+      this.destroy();
+    }
+  }
+
+  #act(effect: Pop3Effect): void {
+    switch (effect.kind) {
+      case 'reply':
+        this.#gather(effect.text);
+        return;
+      case 'count':
+        this.#options.counters.count(effect.name);
+        return;
+      case 'login':
+        this.#login(effect.user, effect.password);
+        return;
+      case 'open':
+        this.#open(effect.index);
+        return;
+      case 'content':
+        this.#content(effect.bodyLines);
+        return;
+      case 'listing':
+        this.#listing(effect.pieces);
+        return;
+      case 'quit':
+        this.#quit(effect.deleted);
+        return;
+      case 'starttls':
+        this.#flush();
+        this.#connection?.startTls();
+        return;
+      case 'close':
+        this.#flush();
+        this.#connection?.end();
+        return;
+    }
+  }
+
+  async #login(user: string, password: string): Promise<void> {
+    const peer = this.#connection?.peer ?? { address: '', port: 0 };
+    try {
+      const outcome = await this.#options.login.verify({ user, password, peer });
+      if (outcome.kind === 'refused') {
+        this.#answer({ kind: 'login', outcome });
+        return;
+      }
+      this.#maildrop = outcome.maildrop;
+      // The client may be gone by now.
+      if (this.#session === null) this.#closeMaildrop();
+      else this.#answer({ kind: 'login', outcome: { kind: 'granted', messages: outcome.maildrop.messages } });
+    } catch (error) {
+      this.#failed(error);
+      this.#answer({
+        kind: 'login',
+        outcome: { kind: 'refused', code: 'SYS/TEMP', text: 'Logging in is not possible now' },
+      });
+    }
+  }
+
+  async #open(index: number): Promise<void> {
+    // "Could not read" must not look like "is not there": the client would take the message for removed.
+    let opened: OpenedMessage | { readonly kind: 'unavailable' } = { kind: 'unavailable' };
+    try {
+      if (this.#maildrop !== null) opened = await this.#maildrop.open(index);
+    } catch (error) {
+      this.#failed(error);
+    }
+    if (opened.kind === 'found') this.#found = opened.octets;
+    this.#answer({ kind: 'opened', outcome: opened });
+  }
+
+  async #content(bodyLines: number | null): Promise<void> {
+    const octets = this.#found;
+    this.#found = null;
+    const encoder = new ContentEncoder();
+    const limit = bodyLines === null ? null : new TopLimit(bodyLines);
+    const gather = (piece: Buffer): void => this.#gather(piece);
+    try {
+      for await (const chunk of octets ?? []) {
+        const whole = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+        encoder.encode(limit === null ? whole : limit.pass(whole), gather);
+        if (this.#gatheredBytes >= this.#options.settings.gatherBytes && !(await this.#sent())) return;
+        if (limit?.done === true) break;
+      }
+    } catch (error) {
+      // No final dot: so the client knows that this is not the whole message.
+      this.#options.counters.count('pop3-message-broken-off');
+      this.#failed(error);
+      this.#flush();
+      this.destroy();
+      return;
+    }
+    this.#gather(encoder.finish());
+    this.#answer({ kind: 'sent' });
+  }
+
+  async #listing(pieces: Iterable<string>): Promise<void> {
+    // The effects that came with this one are done first.
+    await null;
+    for (const piece of pieces) {
+      this.#gather(piece);
+      if (this.#gatheredBytes >= this.#options.settings.gatherBytes && !(await this.#sent())) return;
+    }
+    this.#answer({ kind: 'sent' });
+  }
+
+  async #quit(deleted: readonly number[]): Promise<void> {
+    let outcome: QuitOutcome = {
+      kind: 'failed',
+      code: 'SYS/TEMP',
+      text: 'Nothing was removed, try again later',
+    };
+    this.#quitting = true;
+    try {
+      if (this.#maildrop !== null) outcome = await this.#maildrop.quit(deleted);
+    } catch (error) {
+      this.#failed(error);
+    }
+    this.#quitting = false;
+    this.#closeMaildrop();
+    this.#answer({ kind: 'quit', outcome });
+  }
+
+  #closeMaildrop(): void {
+    const maildrop = this.#maildrop;
+    this.#maildrop = null;
+    try {
+      maildrop?.close();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #answer(answer: Pop3Answer): void {
+    this.#do((session) => session.answer(answer));
+  }
+
+  #failed(error: unknown): void {
+    this.#options.counters.count('pop3-service-failed');
+    this.#options.log.error('pop3 service failed', {
+      peer: this.#connection?.peer.address,
+      error: error instanceof FengniError ? error.code : error instanceof Error ? error.name : 'unknown',
+    });
+  }
+
+  #gather(piece: string | Uint8Array): void {
+    this.#gathered.push(piece);
+    this.#gatheredBytes += piece.length;
+  }
+
+  /** @returns whether the client keeps up */
+  #flush(): boolean {
+    if (this.#gatheredBytes === 0) return true;
+    const pieces = this.#gathered;
+    this.#gathered = [];
+    this.#gatheredBytes = 0;
+    return this.#connection?.writeAll(pieces) ?? true;
+  }
+
+  /** Sends what is gathered and waits until the client takes more. @returns false when the session is over */
+  async #sent(): Promise<boolean> {
+    if (!this.#flush()) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    return this.#session !== null && this.#session.phase !== 'closed';
+  }
+
+  #wakeUp(): void {
+    const wake = this.#wake;
+    this.#wake = null;
+    wake?.();
+  }
+
+  /** Reads from the client only while its commands can be served. */
+  #regulate(session: Pop3Session): void {
+    const connection = this.#connection;
+    if (connection === null) return;
+    const hold =
+      session.pendingBytes > this.#options.settings.pendingBytesMax ||
+      connection.writableBytes > 2 * this.#options.settings.gatherBytes;
+    if (hold === this.#paused) return;
+    this.#paused = hold;
+    if (hold) connection.pause();
+    else connection.resume();
+  }
+
+  #arm(): void {
+    const session = this.#session;
+    if (session === null || session.phase === 'closed' || session.phase === 'tls') return;
+    const { loginMs, commandMs } = this.#options.settings;
+    // A log-in or a removal takes as long as the service needs.
+    const ms =
+      session.phase === 'login' || session.phase === 'quit' ? null : session.loggedIn ? commandMs : loginMs;
+    this.#connection?.expireAfter(ms);
+  }
+}
