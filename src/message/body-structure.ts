@@ -1,4 +1,4 @@
-import { envelopeText } from './envelope.ts';
+import { AddressBudget, envelopeText } from './envelope.ts';
 import { imapNstring, imapString, withEncodedWords } from './imap-string.ts';
 import type { MimeHeader, OctetText, Parameter, ParsedMessage, ParsedPart } from './part.ts';
 
@@ -16,15 +16,20 @@ export const bodyStructure = (
   form: 'extensible' | 'basic' = 'extensible',
 ): Uint8Array => {
   const out: OctetText[] = [];
-  writePart(out, parsed.root, form === 'extensible');
+  writePart(out, parsed.root, form === 'extensible', new AddressBudget());
   return Buffer.from(out.join(''), 'latin1');
 };
 
-const writePart = (out: OctetText[], part: ParsedPart, isExtensible: boolean): void => {
+const writePart = (
+  out: OctetText[],
+  part: ParsedPart,
+  isExtensible: boolean,
+  budget: AddressBudget,
+): void => {
   const { mime } = part;
   out.push('(');
   if (part.kind === 'multipart') {
-    for (const child of part.children) writePart(out, child, isExtensible);
+    for (const child of part.children) writePart(out, child, isExtensible, budget);
     out.push(' ', imapString(mime.subtype));
     if (isExtensible) out.push(' ', parameterList(mime.parameters), ' ', dispositionToLocation(mime));
     out.push(')');
@@ -40,8 +45,8 @@ const writePart = (out: OctetText[], part: ParsedPart, isExtensible: boolean): v
   );
   const enclosed = part.kind === 'message' ? part.children[0] : undefined;
   if (enclosed !== undefined) {
-    out.push(' ', envelopeText(enclosed.values), ' ');
-    writePart(out, enclosed, isExtensible);
+    out.push(' ', envelopeText(enclosed.values, budget), ' ');
+    writePart(out, enclosed, isExtensible, budget);
   }
   if (isText || enclosed !== undefined) out.push(` ${part.lines ?? 0}`);
   if (isExtensible) out.push(` ${imapNstring(mime.md5)} `, dispositionToLocation(mime));
@@ -63,12 +68,6 @@ const dispositionToLocation = ({ disposition, languages, location }: MimeHeader)
     disposition === null
       ? 'NIL'
       : `(${imapString(disposition.type)} ${parameterList(disposition.parameters)})`;
-  const [first, ...others] = languages;
-  const language =
-    first === undefined
-      ? 'NIL'
-      : others.length === 0
-        ? imapString(first)
-        : `(${languages.map(imapString).join(' ')})`;
+  const language = languages.length === 0 ? 'NIL' : `(${languages.map(imapString).join(' ')})`;
   return `${shown} ${language} ${imapNstring(location)}`;
 };

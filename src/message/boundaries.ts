@@ -6,6 +6,13 @@ export class Boundaries<Owner> {
   #root: TrieNode<Owner> = { next: new Map(), owners: [] };
   #open: { owner: Owner; boundary: string; node: TrieNode<Owner> }[] = [];
 
+  #octets = 0;
+
+  /** octets of all open boundaries */
+  get octets(): number {
+    return this.#octets;
+  }
+
   get size(): number {
     return this.#open.length;
   }
@@ -23,6 +30,7 @@ export class Boundaries<Owner> {
     }
     node.owners.push(owner);
     this.#open.push({ owner, boundary, node });
+    this.#octets += boundary.length;
   }
 
   /** Forgets the owner's boundary and those pushed after it; nothing when the owner has none. */
@@ -31,6 +39,7 @@ export class Boundaries<Owner> {
     if (at < 0) return;
     for (const open of this.#open.splice(at).reverse()) {
       open.node.owners.pop();
+      this.#octets -= open.boundary.length;
       this.#prune(open.boundary);
     }
   }
@@ -38,6 +47,7 @@ export class Boundaries<Owner> {
   clear(): void {
     this.#root = { next: new Map(), owners: [] };
     this.#open = [];
+    this.#octets = 0;
   }
 
   /**

@@ -1,5 +1,6 @@
 import { type AddressEntry, type Mailbox, parseAddressList } from '#message/address';
 import { imapNstring, imapString, withEncodedWords } from './imap-string.ts';
+import { messageLimits } from './limits.ts';
 import { unfold } from './mime-header.ts';
 import type { FieldValue, OctetText, ParsedMessage } from './part.ts';
 
@@ -16,17 +17,38 @@ const missingDomain = 'MISSING_DOMAIN';
  * @source RFC 9051 §7.5.2 `ENVELOPE`; RFC 5322 §3.6
  */
 export const envelope = (parsed: ParsedMessage): Uint8Array =>
-  Buffer.from(envelopeText(parsed.root.values), 'latin1');
+  Buffer.from(envelopeText(parsed.root.values, new AddressBudget()), 'latin1');
 
-export const envelopeText = (values: readonly FieldValue[]): OctetText => {
+/** How many addresses a message may still show. */
+export class AddressBudget {
+  #left = messageLimits.addressesMax;
+
+  /** As many of the entries as are left, from the first on. */
+  take(entries: readonly AddressEntry[]): AddressEntry[] {
+    const taken: AddressEntry[] = [];
+    for (const entry of entries) {
+      if (this.#left <= 0) break;
+      this.#left--;
+      if (entry.kind === 'mailbox') taken.push(entry);
+      else {
+        const members = entry.members.slice(0, this.#left);
+        this.#left -= members.length;
+        taken.push({ ...entry, members });
+      }
+    }
+    return taken;
+  }
+}
+
+export const envelopeText = (values: readonly FieldValue[], budget: AddressBudget): OctetText => {
   const text = (name: string): OctetText | null => {
     const value = values.findLast((field) => field.name === name)?.value;
     return value === undefined ? null : unfold(value);
   };
   const list = (name: string): OctetText => {
-    const entries = values
-      .filter((field) => field.name === name)
-      .flatMap((field) => parseAddressList(field.value));
+    const entries = budget.take(
+      values.filter((field) => field.name === name).flatMap((field) => parseAddressList(field.value)),
+    );
     return entries.length === 0 ? 'NIL' : `(${entries.map(addressEntry).join('')})`;
   };
   const from = list('from');

@@ -12,11 +12,17 @@ export const messageLimits = Object.freeze({
   /** octets of one field's value that are looked at */
   fieldOctetsMax: 65_536,
   /** octets of all values together that are looked at */
-  valuesOctetsMax: 4_194_304,
+  valuesOctetsMax: 2_097_152,
+  /** values that are looked at: about four a part */
+  valuesMax: 50_000,
+  /** addresses in the ENVELOPE of a message and of those in it; further ones are left out */
+  addressesMax: 10_000,
   /** octets of a boundary (RFC 2046 §5.1.1 allows 70); a longer one is none */
-  boundaryOctetsMax: 512,
+  boundaryOctetsMax: 8000,
+  /** octets of all open boundaries; a multipart beyond is a leaf of text */
+  openBoundaryOctetsMax: 32_768,
   /** octets at the start of a line that tell what it is: a field's name, a delimiter */
-  lineOctetsMax: 1024,
+  lineOctetsMax: 8192,
 });
 
 export type MessageLimit = 'depth' | 'parts' | 'fields' | 'values';

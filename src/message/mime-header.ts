@@ -1,8 +1,26 @@
 import { messageLimits } from './limits.ts';
 import type { FieldValue, MimeHeader, OctetText, Parameter, TransferEncoding } from './part.ts';
 
-/** The value on one line: line ends go, blanks stay (RFC 5322 §2.2.3), but for those in front and at the end. */
-export const unfold = (value: OctetText): OctetText => value.replace(/[\r\n]+/g, '').trim();
+/** The value on one line: each fold with the blanks around it is one space (RFC 5322 §2.2.3), none in front and at the end. */
+export const unfold = (value: OctetText): OctetText =>
+  /[\r\n]/.test(value)
+    ? value
+        .split(/[\r\n]+/)
+        .map(trimBlanks)
+        .filter((line) => line !== '')
+        .join(' ')
+    : trimBlanks(value);
+
+// String's own trim would take U+00A0, which is an octet of some character here.
+export const trimBlanks = (text: OctetText): OctetText => {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+};
+
+const isBlank = (code: number): boolean => code === 0x20 || code === 0x09;
 
 export const plainText: MimeHeader = Object.freeze({
   type: 'text',
@@ -18,25 +36,25 @@ export const plainText: MimeHeader = Object.freeze({
 });
 
 /**
- * What the Content-* fields of a header say. Of several fields of one name the first counts.
+ * What the Content-* fields of a header say. Of several Content-Type fields the first counts, of others the last.
  *
  * @param inDigest the part of a multipart/digest is a message unless it says otherwise (RFC 2046 §5.1.5)
  * @source RFC 2045 §5.1 to §8, RFC 2183, RFC 1864, RFC 3282, RFC 2557 §4
  */
 export const readMimeHeader = (values: readonly FieldValue[], inDigest: boolean): MimeHeader => {
   if (!inDigest && values.length === 0) return plainText;
-  const first = new Map<string, OctetText>();
-  for (const { name, value } of values) if (!first.has(name)) first.set(name, value);
+  const last = new Map<string, OctetText>();
+  for (const { name, value } of values) last.set(name, value);
   const text = (name: string): OctetText | null => {
-    const value = first.get(name);
+    const value = last.get(name);
     return value === undefined ? null : unfold(value);
   };
-  const contentType = first.get('content-type');
+  const contentType = values.find((field) => field.name === 'content-type')?.value;
   const media = contentType === undefined ? null : parseMediaType(contentType);
   // RFC 2045 §5.2: a Content-Type that can't be read counts as none.
   const { type, subtype, parameters } =
     media ?? (inDigest ? { type: 'message', subtype: 'rfc822', parameters: [] } : plainText);
-  const disposition = first.get('content-disposition');
+  const disposition = last.get('content-disposition');
   const languages = text('content-language');
   return {
     type,
@@ -44,16 +62,10 @@ export const readMimeHeader = (values: readonly FieldValue[], inDigest: boolean)
     parameters,
     id: text('content-id'),
     description: text('content-description'),
-    transferEncoding: parseToken(first.get('content-transfer-encoding')),
-    md5: parseToken(first.get('content-md5')),
+    transferEncoding: parseToken(last.get('content-transfer-encoding')),
+    md5: parseToken(last.get('content-md5')),
     disposition: disposition === undefined ? null : parseDisposition(disposition),
-    languages:
-      languages === null
-        ? []
-        : stripComments(languages)
-            .split(',')
-            .map((tag) => tag.trim())
-            .filter((tag) => tag !== ''),
+    languages: languages === null ? [] : parseLanguages(languages),
     location: text('content-location'),
   };
 };
@@ -94,7 +106,7 @@ export const boundaryOf = (mime: MimeHeader): OctetText | null => {
       .replace(/%([0-9a-f]{2})/gi, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)));
   }
   // RFC 2046 §5.1.1: a boundary does not end in white space; mail gateways may have added some.
-  boundary = boundary?.trimEnd() ?? '';
+  boundary = boundary === null ? '' : trimBlanks(boundary);
   return boundary === '' || boundary.length > messageLimits.boundaryOctetsMax ? null : boundary;
 };
 
@@ -106,7 +118,7 @@ export const boundaryOf = (mime: MimeHeader): OctetText | null => {
 export const parseMediaType = (
   value: OctetText,
 ): { type: OctetText; subtype: OctetText; parameters: Parameter[] } | null => {
-  const scan = new ParameterScanner(value.replace(/[\r\n]+/g, ''));
+  const scan = new ParameterScanner(value);
   const type = scan.token();
   if (type === '' || !scan.skip('/')) return null;
   const subtype = scan.token();
@@ -118,32 +130,30 @@ export const parseMediaType = (
  * @source RFC 2183 §2
  */
 export const parseDisposition = (value: OctetText): { type: OctetText; parameters: Parameter[] } | null => {
-  const scan = new ParameterScanner(value.replace(/[\r\n]+/g, ''));
+  const scan = new ParameterScanner(value);
   const type = scan.token();
   return type === '' ? null : { type, parameters: joinContinuations(scan.parameters()) };
 };
 
+const parseLanguages = (value: OctetText): OctetText[] => {
+  const scan = new ParameterScanner(value);
+  const languages: OctetText[] = [];
+  do {
+    const tag = scan.token();
+    if (tag !== '') languages.push(tag);
+  } while (scan.skipTo(','));
+  return languages;
+};
+
 const parseToken = (value: OctetText | undefined): OctetText | null => {
   if (value === undefined) return null;
-  const scan = new ParameterScanner(value.replace(/[\r\n]+/g, ''));
+  const scan = new ParameterScanner(value);
   const token = scan.run();
   return token === '' ? null : token;
 };
 
-const stripComments = (value: OctetText): OctetText => {
-  if (!value.includes('(')) return value;
-  const scan = new ParameterScanner(value);
-  let text = '';
-  while (!scan.atEnd) {
-    scan.blanks();
-    text += ` ${scan.run()}`;
-  }
-  return text;
-};
-
 const tokenEnd = /[\0-\x20()<>@,;:\\"/[\]?=\x7f]/g;
-const runEnd = /[\t (]/g;
-const valueEnd = /[\t (;]/g;
+const runEnd = /[\t\n\r (;]/g;
 
 /** Reads the grammar of RFC 2045 §5.1 in what people send: each method moves on and never back. */
 class ParameterScanner {
@@ -162,7 +172,7 @@ class ParameterScanner {
   blanks(): void {
     while (!this.atEnd) {
       const char = this.#text[this.#at];
-      if (char === ' ' || char === '\t') this.#at++;
+      if (char === ' ' || char === '\t' || char === '\r' || char === '\n') this.#at++;
       else if (char === '(') this.#comment();
       else return;
     }
@@ -173,7 +183,7 @@ class ParameterScanner {
     return this.#until(tokenEnd);
   }
 
-  /** Up to a blank or a comment. */
+  /** Up to a blank, a comment or a semicolon. */
   run(): string {
     this.blanks();
     return this.#until(runEnd);
@@ -184,6 +194,13 @@ class ParameterScanner {
     if (this.#text[this.#at] !== char) return false;
     this.#at++;
     return true;
+  }
+
+  /** Past the next such character; false when there is none. */
+  skipTo(char: string): boolean {
+    const found = this.#text.indexOf(char, this.#at);
+    this.#at = found < 0 ? this.#text.length : found + 1;
+    return found >= 0;
   }
 
   parameters(): Parameter[] {
@@ -204,7 +221,7 @@ class ParameterScanner {
     this.blanks();
     if (this.#text[this.#at] === '"') return this.#quoted();
     const start = this.#at;
-    this.#until(valueEnd);
+    this.#until(runEnd);
     const end = this.#at;
     this.blanks();
     const next = this.#text[this.#at];
@@ -213,22 +230,25 @@ class ParameterScanner {
     }
     // A value with blanks and no quotes, as in filename=Annual report.pdf
     this.#skipToSemicolon();
-    return this.#text.slice(start, this.#at).trim();
+    return unfold(this.#text.slice(start, this.#at));
   }
 
   #quoted(): string {
     let value = '';
-    let from = ++this.#at;
+    const start = ++this.#at;
+    let from = start;
     while (true) {
       quotedSpecial.lastIndex = this.#at;
       const special = quotedSpecial.exec(this.#text);
       if (special === null) {
-        this.#at = this.#text.length;
-        return value + this.#text.slice(from);
+        // Never closed: it ends where its line does.
+        lineEnd.lastIndex = start;
+        this.#at = lineEnd.exec(this.#text)?.index ?? this.#text.length;
+        return this.#text.slice(start, this.#at);
       }
       value += this.#text.slice(from, special.index);
       this.#at = special.index + 1;
-      if (special[0] === '"') return value;
+      if (special[0] === '"') return value.replace(/[\r\n]+/g, '');
       from = this.#at;
       this.#at = Math.min(this.#at + 1, this.#text.length);
     }
@@ -263,6 +283,7 @@ class ParameterScanner {
   }
 }
 
+const lineEnd = /[\r\n]/g;
 const quotedSpecial = /["\\]/g;
 const commentSpecial = /[()\\]/g;
 const parameterStart = /[\w*-]{1,64}=/y;
@@ -321,7 +342,4 @@ interface Piece {
 }
 
 const percentEncode = (value: OctetText): OctetText =>
-  value.replace(
-    /[^A-Za-z0-9!#$&+.^_`{|}~-]/g,
-    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
-  );
+  value.replace(/[^ -$&-~]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);

@@ -1,6 +1,6 @@
 import { Boundaries } from './boundaries.ts';
 import { type MessageLimit, messageLimits } from './limits.ts';
-import { boundaryOf, plainText, readMimeHeader, transferEncodingOf } from './mime-header.ts';
+import { boundaryOf, plainText, readMimeHeader, transferEncodingOf, trimBlanks } from './mime-header.ts';
 import type {
   FieldValue,
   HeaderField,
@@ -15,7 +15,9 @@ const lf = 0x0a;
 const cr = 0x0d;
 const dash = 0x2d;
 const lfDashes = Buffer.from('\n--');
-const { depthMax, partsMax, fieldsMax, fieldOctetsMax, valuesOctetsMax, lineOctetsMax } = messageLimits;
+const { depthMax, partsMax, fieldsMax, fieldOctetsMax, valuesOctetsMax, valuesMax, lineOctetsMax } =
+  messageLimits;
+const { openBoundaryOctetsMax } = messageLimits;
 
 const mimeFields: ReadonlySet<string> = new Set([
   'content-type',
@@ -113,6 +115,7 @@ class Scanner implements MessageScanner {
   #partCount = 0;
   #fieldCount = 0;
   #valueOctets = 0;
+  #valueCount = 0;
 
   #mode: 'header' | 'body' | 'delimiter' = 'header';
   /** in the middle of a line whose start has been dealt with */
@@ -280,6 +283,9 @@ class Scanner implements MessageScanner {
     if (!isContinuation || this.#fieldStart < 0) {
       this.#endField(start);
       this.#fieldStart = start;
+      this.#fieldName = '';
+      // Neither an index nor a value of this field will be kept: no need for its name.
+      if (this.#fieldCount >= fieldsMax && this.#valuesAreFull) return;
       const colon = isContinuation ? -1 : piece.indexOf(0x3a);
       this.#fieldName = colon < 0 ? '' : fieldName(piece.toString('latin1', 0, colon));
       const isMessageHeader = this.#levels.at(-1)?.isMessageHeader ?? false;
@@ -287,6 +293,10 @@ class Scanner implements MessageScanner {
       this.#fieldValue = '';
       if (this.#fieldKept) this.#fieldPiece(piece.subarray(colon + 1));
     } else this.#fieldPiece(piece);
+  }
+
+  get #valuesAreFull(): boolean {
+    return this.#valueCount >= valuesMax || this.#valueOctets >= valuesOctetsMax;
   }
 
   #isKept(name: string): boolean {
@@ -312,9 +322,11 @@ class Scanner implements MessageScanner {
         this.#fieldCount++;
       } else this.#limits.add('fields');
     }
-    if (this.#fieldKept) {
-      const value = this.#fieldValue.replace(/\r?\n$/, '');
+    if (this.#fieldKept && this.#valuesAreFull) this.#limits.add('values');
+    else if (this.#fieldKept) {
+      const value = withoutLineEnd(this.#fieldValue);
       this.#valueOctets += value.length;
+      this.#valueCount++;
       const kept = { name: this.#fieldName, value };
       if (mimeFields.has(kept.name)) level.mimeValues.push(kept);
       if (level.isMessageHeader && this.#isKept(kept.name)) level.part.values.push(kept);
@@ -356,11 +368,9 @@ class Scanner implements MessageScanner {
     level.isDigest = type === 'multipart' && subtype === 'digest';
     const isMessage = type === 'message' && (subtype === 'rfc822' || subtype === 'global');
     const boundary = type === 'multipart' ? boundaryOf(part.mime) : null;
-    if (
-      (isMessage || boundary !== null) &&
-      (this.#levels.length >= depthMax || this.#partCount >= partsMax)
-    ) {
-      this.#limits.add(this.#levels.length >= depthMax ? 'depth' : 'parts');
+    const limit = this.#limitReached(boundary);
+    if ((isMessage || boundary !== null) && limit !== null) {
+      this.#limits.add(limit);
       becomeText(part);
     } else if (isMessage) {
       part.kind = 'message';
@@ -374,6 +384,12 @@ class Scanner implements MessageScanner {
       becomeText(part);
     }
     this.#setCounting();
+  }
+
+  #limitReached(boundary: string | null): MessageLimit | null {
+    if (this.#levels.length >= depthMax) return 'depth';
+    if (this.#boundaries.octets + (boundary?.length ?? 0) > openBoundaryOctetsMax) return 'depth';
+    return this.#partCount >= partsMax ? 'parts' : null;
   }
 
   #setCounting(): void {
@@ -455,8 +471,22 @@ const mayBeDelimiter = (chunk: Buffer, at: number): boolean =>
  * @source RFC 5322 §3.6.8; §4.5 (blanks before the colon)
  */
 const fieldName = (text: string): string => {
-  const name = text.trimEnd();
-  return /^[!-9;-~]+$/.test(name) ? name.toLowerCase() : '';
+  const known = knownNames.get(text);
+  if (known !== undefined) return known;
+  const trimmed = trimBlanks(text);
+  const name = /^[!-9;-~]+$/.test(trimmed) ? trimmed.toLowerCase() : '';
+  // What a stranger writes must not grow a table that lives on.
+  if (knownNames.size < knownNamesMax && text.length <= knownNameLengthMax) knownNames.set(text, name);
+  return name;
+};
+
+const knownNames = new Map<string, string>();
+const knownNamesMax = 1000;
+const knownNameLengthMax = 64;
+
+const withoutLineEnd = (text: string): string => {
+  if (!text.endsWith('\n')) return text;
+  return text.slice(0, text.endsWith('\r\n') ? -2 : -1);
 };
 
 /**

@@ -248,7 +248,17 @@ class AddressScanner {
 
 const isColon = (token: Token): boolean => token.kind === 'colon';
 
-const oneLine = (text: string): string => text.replace(/[\r\n]+/g, '').trim();
+const oneLine = (text: string): string => {
+  const line = text.replace(/[\r\n]+/g, '');
+  let start = 0;
+  let end = line.length;
+  // String's own trim would take U+00A0, which is an octet of some character where the text is octets.
+  while (start < end && isBlank(line[start])) start++;
+  while (end > start && isBlank(line[end - 1])) end--;
+  return line.slice(start, end);
+};
+
+const isBlank = (char: string | undefined): boolean => char === ' ' || char === '\t';
 
 const phrase = (tokens: readonly Token[]): string => {
   let text = '';
