@@ -1,15 +1,11 @@
+import type { Section } from '#message';
 import type { Arguments } from './arguments.ts';
-import type { SectionText } from './store.ts';
 import { wireString } from './wire.ts';
 
 export interface SectionRequest {
   /** as the reply names it, without the partial's origin */
   readonly label: string;
-  /** numbers of the part; empty: the message */
-  readonly part: readonly number[];
-  readonly text: SectionText;
-  /** HEADER.FIELDS and HEADER.FIELDS.NOT: names in lower case, and whether they are the ones wanted */
-  readonly fields: { readonly names: ReadonlySet<string>; readonly wanted: boolean } | null;
+  readonly section: Section;
   readonly partial: { readonly start: number; readonly length: number } | null;
   /** does not set `\Seen` */
   readonly peek: boolean;
@@ -107,7 +103,7 @@ const addItem = (args: Arguments, request: FetchRequest, name: string, single: b
       request.bodyStructure = true;
       return;
     case 'RFC822':
-      request.sections.push(messageSection(name, 'whole', false));
+      request.sections.push(messageSection(name, 'all', false));
       return;
     case 'RFC822.HEADER':
       request.sections.push(messageSection(name, 'header', true));
@@ -136,11 +132,9 @@ const addItem = (args: Arguments, request: FetchRequest, name: string, single: b
   args.fail('there is no such item of FETCH');
 };
 
-const messageSection = (label: string, text: SectionText, peek: boolean): SectionRequest => ({
+const messageSection = (label: string, text: Section['text'], peek: boolean): SectionRequest => ({
   label,
-  part: [],
-  text,
-  fields: null,
+  section: { part: [], text },
   partial: null,
   peek,
 });
@@ -149,8 +143,8 @@ const messageSection = (label: string, text: SectionText, peek: boolean): Sectio
 const section = (args: Arguments, peek: boolean): SectionRequest => {
   args.expect('[');
   const part: number[] = [];
-  let text: SectionText = 'whole';
-  let fields: SectionRequest['fields'] = null;
+  let text: Section['text'] = 'all';
+  let fields: string[] | null = null;
   let label = '';
   let named = false;
   while (!args.skip(']')) {
@@ -166,18 +160,16 @@ const section = (args: Arguments, peek: boolean): SectionRequest => {
     named = true;
     const name = args.name() ?? args.fail('the section is ill-formed');
     label += label === '' ? name : `.${name}`;
-    if (name === 'HEADER' || name === 'HEADER.FIELDS' || name === 'HEADER.FIELDS.NOT') text = 'header';
+    if (name === 'HEADER') text = 'header';
+    else if (name === 'HEADER.FIELDS') text = 'header.fields';
+    else if (name === 'HEADER.FIELDS.NOT') text = 'header.fields.not';
     else if (name === 'TEXT') text = 'text';
     else if (name === 'MIME' && part.length > 0) text = 'mime';
     else args.fail('there is no such section');
     if (name.startsWith('HEADER.')) {
       args.space();
-      const names = headerList(args);
-      label += ` (${names.map(fieldName).join(' ')})`;
-      fields = {
-        names: new Set(names.map((each) => each.toLowerCase())),
-        wanted: name === 'HEADER.FIELDS',
-      };
+      fields = headerList(args);
+      label += ` (${fields.map(fieldName).join(' ')})`;
     }
   }
   let partial: SectionRequest['partial'] = null;
@@ -189,7 +181,8 @@ const section = (args: Arguments, peek: boolean): SectionRequest => {
     args.expect('>');
     partial = { start, length };
   }
-  return { label: `BODY[${label}]`, part, text, fields, partial, peek };
+  const asked: Section = fields === null ? { part, text } : { part, text, fields };
+  return { label: `BODY[${label}]`, section: asked, partial, peek };
 };
 
 const headerList = (args: Arguments): string[] => {

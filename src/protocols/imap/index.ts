@@ -31,6 +31,7 @@ export type {
   AccountSession,
   AppendedMessage,
   AppendSink,
+  ConnectionFacts,
   Credentials,
   Done,
   FlagOperation,
@@ -41,9 +42,7 @@ export type {
   MailboxRole,
   MailboxStatus,
   MessageMetadata,
-  OctetRange,
   OpenedBody,
   Refused,
-  SectionText,
   SelectedMailbox,
 } from './store.ts';

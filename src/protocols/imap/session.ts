@@ -7,10 +7,18 @@ import type { Command } from './commands/command.ts';
 import { findCommand } from './commands/table.ts';
 import { MailboxView } from './mailbox-view.ts';
 import { bad, no, ok, type Reply, refusal } from './reply.ts';
-import type { AccountSession, AppendSink, ImapLogin, MailboxListener, SelectedMailbox } from './store.ts';
+import type {
+  AccountSession,
+  AppendSink,
+  ConnectionFacts,
+  ImapLogin,
+  MailboxListener,
+  SelectedMailbox,
+} from './store.ts';
 
 /** What a session needs of its connection. The driver calls `receive`, `drained`, `secured` and `closed`. */
 export interface ImapTransport {
+  readonly facts: ConnectionFacts;
   readonly secure: boolean;
   readonly canStartTls: boolean;
   /** text has one octet a character; false: wait for `drained` before writing more */
@@ -113,6 +121,7 @@ export class ImapSession implements MailboxListener {
   #running = false;
   #closed = false;
   #paused = false;
+  #peerEnded = false;
   #leaving: string | null = null;
   #wakeQueued = false;
   #badCommands = 0;
@@ -133,6 +142,12 @@ export class ImapSession implements MailboxListener {
   get capabilities(): string {
     const { secure, canStartTls } = this.transport;
     return this.server.capabilities(secure, canStartTls, this.account !== null);
+  }
+
+  /** What the client's next octets are: a log-in, the rest of a command, a command. */
+  get waitsFor(): 'login' | 'rest' | 'command' {
+    if (this.account === null) return 'login';
+    return this.#append !== null || this.#reader.midCommand ? 'rest' : 'command';
   }
 
   /** Whether the connection is gone or about to go. */
@@ -180,6 +195,13 @@ export class ImapSession implements MailboxListener {
     this.secured();
     // a command that runs still has its hands on them
     if (!this.#running) this.#release();
+  }
+
+  /** The client will send nothing more: what it has sent is answered, then it is over. */
+  peerEnded(): void {
+    if (this.#closed) return;
+    this.#peerEnded = true;
+    if (!this.#running) void this.#run();
   }
 
   /** Says good-bye after the command that runs. */
@@ -234,7 +256,12 @@ export class ImapSession implements MailboxListener {
 
   async authenticate(authorizationId: string, authenticationId: string, password: string): Promise<Reply> {
     const { options } = this.server;
-    const outcome = await options.login.verify({ authorizationId, authenticationId, password });
+    const outcome = await options.login.verify({
+      authorizationId,
+      authenticationId,
+      password,
+      connection: this.transport.facts,
+    });
     if (outcome.kind === 'refused') {
       options.count('imap-login-refused');
       return refusal(outcome);
@@ -324,6 +351,10 @@ export class ImapSession implements MailboxListener {
       return;
     }
     this.#flush();
+    if (this.#peerEnded) {
+      this.#leave();
+      return;
+    }
     if (this.#paused) {
       this.#paused = false;
       this.transport.resume();
@@ -500,7 +531,6 @@ export class ImapSession implements MailboxListener {
       args.tag();
       args.space();
       args.word();
-      args.space();
       return appendMessage(this, args, event.sizeBytes, event.binary, (sink) => {
         this.#append = { tag, sink, binary: event.binary, refused: null };
       });

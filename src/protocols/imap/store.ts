@@ -1,3 +1,4 @@
+import type { MessageStructure } from '#message';
 import type { FlagSet, MailboxState } from './mailbox-state.ts';
 
 /** A refusal that the client is told: `NO [code] text`; `code` without brackets, null for none. @source RFC 5530 §3 */
@@ -16,6 +17,14 @@ export interface Credentials {
   readonly authorizationId: string;
   readonly authenticationId: string;
   readonly password: string;
+  readonly connection: ConnectionFacts;
+}
+
+/** What the session runs over: for slowing down guesses, and for what the seal says of a message that is added. */
+export interface ConnectionFacts {
+  readonly peer: { readonly address: string; readonly port: number };
+  /** null: in clear */
+  readonly tls: { readonly version: string; readonly cipher: string } | null;
 }
 
 /** Who may come in. Takes its time on purpose; never throws for a wrong password. */
@@ -94,19 +103,10 @@ export interface MessageMetadata {
   readonly bodyStructure: string;
 }
 
-/** Octets from `start` to before `end` of the message. */
-export interface OctetRange {
-  readonly start: number;
-  readonly end: number;
-}
-
-export type SectionText = 'whole' | 'header' | 'text' | 'mime';
-
 export interface FoundBody {
   readonly kind: 'found';
-  readonly sizeBytes: number;
-  /** where a section lies, or null where the message has no such part; `part` empty: the message itself */
-  locate(part: readonly number[], text: SectionText): OctetRange | null;
+  /** of the whole that the client gets; its `size` is RFC822.SIZE */
+  readonly structure: MessageStructure;
   /** verified octets; throws when they turn out to be damaged, before they are handed out */
   read(start: number, end: number): AsyncIterable<Uint8Array>;
   close(): void;

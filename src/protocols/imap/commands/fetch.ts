@@ -1,18 +1,15 @@
-import { latin1 } from '#base/bytes';
+import { clipRanges, imapSection, rangesOctets } from '#message';
 import { type FetchRequest, parseFetch, type SectionRequest } from '../fetch-request.ts';
-import { headerFields } from '../header-fields.ts';
 import { systemFlag } from '../mailbox-state.ts';
 import type { MailboxView } from '../mailbox-view.ts';
 import { bad, no, ok, type Reply } from '../reply.ts';
 import type { ImapSession } from '../session.ts';
-import type { FoundBody, MessageMetadata, OctetRange } from '../store.ts';
+import type { FoundBody, MessageMetadata } from '../store.ts';
 import { wireDate, wireSet } from '../wire.ts';
 import type { Command } from './command.ts';
 
 /** messages whose metadata is asked for at once */
 const pageCount = 256;
-/** octets of a header of which fields are picked */
-const headerBytesMax = 8 * 1024 * 1024;
 /** damaged messages that one reply names */
 const namedMax = 50;
 
@@ -44,7 +41,6 @@ class Fetch {
   readonly #request: FetchRequest;
   readonly #needsMetadata: boolean;
   #gone = false;
-  #headerTooBig = false;
   readonly #damaged: number[] = [];
   readonly #seen: number[] = [];
 
@@ -79,7 +75,6 @@ class Fetch {
       return no(`UID ${named}${more}: the message is damaged and not shown`, 'CORRUPTION');
     }
     if (this.#gone) return no('Some of the messages are gone', 'EXPUNGEISSUED');
-    if (this.#headerTooBig) return no('A header is too big to pick fields of it', 'LIMIT');
     return ok('Fetched');
   }
 
@@ -153,7 +148,6 @@ class Fetch {
           this.#damaged.push(uid);
           break;
         }
-        if (outcome === 'skipped') continue;
         prefix = '';
         shown ||= !section.peek;
       }
@@ -172,74 +166,45 @@ class Fetch {
   /** Sends one section behind what stands before it. */
   async #section(
     body: FoundBody,
-    section: SectionRequest,
+    request: SectionRequest,
     before: string,
-  ): Promise<'sent' | 'skipped' | 'damaged' | 'aborted'> {
+  ): Promise<'sent' | 'damaged' | 'aborted'> {
     const session = this.#session;
-    const found = body.locate(section.part, section.text);
-    const label = section.partial === null ? section.label : `${section.label}<${section.partial.start}>`;
-    if (found === null) {
+    const { partial } = request;
+    const label = partial === null ? request.label : `${request.label}<${partial.start}>`;
+    let ranges = imapSection(body.structure, request.section);
+    if (ranges === null) {
       session.send(`${before}${label} NIL`);
       return 'sent';
     }
-    if (section.fields !== null) {
-      if (found.end - found.start > headerBytesMax) {
-        this.#headerTooBig = true;
-        return 'skipped';
-      }
-      const header = await readAll(body, found);
-      if (header === null) return 'damaged';
-      const picked = headerFields(header, section.fields.names, section.fields.wanted);
-      const { start, end } = cut({ start: 0, end: picked.length }, section.partial);
-      session.send(`${before}${label} {${end - start}}\r\n${picked.slice(start, end)}`);
-      return 'sent';
-    }
-    const { start, end } = cut(found, section.partial);
-    if (start === end) {
-      session.send(`${before}${label} {0}\r\n`);
-      return 'sent';
-    }
-    const octets = body.read(start, end)[Symbol.asyncIterator]();
-    let left = end - start;
+    if (partial !== null) ranges = clipRanges(ranges, partial.start, partial.length);
+    const whole = rangesOctets(ranges);
+    let left = whole;
+    let announced = false;
+    const announce = (): void => {
+      session.send(`${before}${label} {${whole}}\r\n`);
+      announced = true;
+    };
     try {
-      // the first octets are verified before the literal is announced: a small message is whole or not there
-      let next = await octets.next();
-      session.send(`${before}${label} {${left}}\r\n`);
-      while (next.done !== true) {
-        left -= next.value.length;
-        if (left < 0) break;
-        session.sendOctets(next.value);
-        await session.breathe();
-        if (session.closedOrLeaving) {
-          await octets.return?.();
-          return 'aborted';
+      for (const { start, end } of ranges) {
+        for await (const octets of body.read(start, end)) {
+          // the first octets are there, so they are verified: a small message is whole or not shown at all
+          if (!announced) announce();
+          left -= octets.length;
+          session.sendOctets(octets);
+          await session.breathe();
+          if (session.closedOrLeaving) return 'aborted';
         }
-        next = await octets.next();
       }
+      if (!announced && whole === 0) announce();
     } catch {
       session.server.options.count('imap-body-damaged');
-      if (left === end - start) return 'damaged';
     }
+    if (!announced) return 'damaged';
     if (left === 0) return 'sent';
-    // inside the literal there is no other way to say that it is not the message
+    // inside the literal there is no other way to say that this is not the message
     session.transport.destroy();
     session.closed();
     return 'aborted';
   }
 }
-
-const cut = (range: OctetRange, partial: SectionRequest['partial']): OctetRange => {
-  if (partial === null) return range;
-  const start = Math.min(range.start + partial.start, range.end);
-  return { start, end: Math.min(start + partial.length, range.end) };
-};
-
-const readAll = async (body: FoundBody, range: OctetRange): Promise<string | null> => {
-  let text = '';
-  try {
-    for await (const octets of body.read(range.start, range.end)) text += latin1(octets);
-  } catch {
-    return null;
-  }
-  return text.length === range.end - range.start ? text : null;
-};
