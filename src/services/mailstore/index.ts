@@ -4,6 +4,7 @@
  * The role that receives a message hashes, encrypts and parses it while its octets arrive (`createMessageSealer`); the writer sees
  * ciphertext, commitments and strings, gives the numbers, and answers when the group is durable and applied.
  */
+export { createMessageParser, type MessageParser } from './message-parser.ts';
 export type {
   Appended,
   Copied,

@@ -43,6 +43,7 @@ export interface Copied {
 
 /** A mailbox has changed up to `modSeq`; everything that it tells is durable and in the index. */
 export interface MailstoreChange {
+  /** empty: the connection to the writer was lost and is back, so that anything may have changed unheard */
   account: string;
   /** empty: the account's list of mailboxes or subscriptions */
   mailbox: string;
@@ -139,8 +140,12 @@ export interface MailstoreWriter {
     move: boolean;
     origin: string;
   }): Promise<MailstoreOutcome<Copied>>;
-  /** moves the mark of `\Recent`; fulfilled when it is decided, before it is durable (WIRE: “SELECT does not wait for its sync”) */
-  markRecent(request: { account: string; mailbox: string; below: number }): Promise<{ recentFrom: number }>;
+  /** moves the mark of `\Recent` and tells where it stood: UIDs from there on are recent in the session that asked */
+  markRecent(request: {
+    account: string;
+    mailbox: string;
+    below: number;
+  }): Promise<MailstoreOutcome<{ recentFrom: number }>>;
   /** @returns what ends it */
   onChange(listener: (change: MailstoreChange) => void): () => void;
   status(): Promise<WriterStatus>;

@@ -12,7 +12,7 @@ import {
 } from '#store/index';
 import { createMemoryDirectory, createMemoryIndex } from '#store/memory';
 
-const at = (seq: number) => ({ segment: 1, revision: 0, offset: 512 * seq, frameBytes: 512 });
+const at = (seq: number) => ({ segment: 1, offset: 512 * seq, lengthBytes: 512 });
 const account = idOf('a', 1);
 const key = { epoch: 1, slot: 0 };
 
@@ -45,7 +45,7 @@ const story = (choices: readonly (readonly [number, number, number])[]): LogEven
     const mailbox = mailboxes[a % mailboxes.length];
     if (mailbox === undefined) continue;
     const uids = `${1 + (b % 5)}:${1 + (b % 5) + 1 + (a % 4)}`;
-    switch (what % 10) {
+    switch (what % 11) {
       case 0:
       case 1: {
         seq += 1;
@@ -136,6 +136,13 @@ const story = (choices: readonly (readonly [number, number, number])[]): LogEven
         state(b % 3 === 0 ? '' : mailbox.id, { op: 'subscribe', name, subscribed: a % 2 === 0 });
         break;
       }
+      case 9: {
+        const gone = events.filter((event) => event.type === 'message' || event.type === 'deliver')[a];
+        if (gone === undefined) break;
+        seq += 1;
+        events.push({ type: 'erased', seq, keys: [gone.key] });
+        break;
+      }
       default:
         seq += 1;
         events.push({
@@ -150,7 +157,7 @@ const story = (choices: readonly (readonly [number, number, number])[]): LogEven
   return events;
 };
 
-const stories = fc.array(fc.tuple(fc.nat(9), fc.nat(50), fc.nat(50)), { maxLength: 60 }).map(story);
+const stories = fc.array(fc.tuple(fc.nat(10), fc.nat(50), fc.nat(50)), { maxLength: 60 }).map(story);
 
 /**
  * The suite for one implementation of `MailIndex` and `Directory`; the memory implementation is the model.

@@ -40,7 +40,7 @@ export function* dumpIndex(index: MailIndex): Generator<string> {
   for (;;) {
     const page = index.messages(after, pageSize);
     for (const message of page) {
-      yield `message ${message.seq} ${message.id} ${message.kind} leaf ${message.leafIndex} time ${message.timeMs} sha256 ${message.sha256Hex} size ${message.sizeBytes} erased ${message.erased} key ${message.key.epoch}/${message.key.slot} at ${message.at.segment}+${message.at.offset}`;
+      yield `message ${message.seq} ${message.id} ${message.kind} leaf ${message.leafIndex} time ${message.timeMs} sha256 ${message.sha256Hex} size ${message.sizeBytes} key ${message.key.epoch}/${message.key.slot} at ${message.at.segment}+${message.at.offset}`;
       for (const email of index.emailsOfMessage(message.seq)) yield emailLine(email);
     }
     after = page.at(-1)?.seq ?? 0;

@@ -2,13 +2,12 @@ import type { Json, JsonObject } from '#base/canonical-json';
 
 /** Where a frame lies: what a reader needs to `pread` it. */
 export interface BodyAddress {
-  /** the first `seq` of the segment's name */
+  /** the first `seq` of its segment: it names the file in every revision */
   segment: number;
-  revision: number;
   /** octets from the start of the file to the frame's storage header */
   offset: number;
   /** octets of the whole frame, padding included */
-  frameBytes: number;
+  lengthBytes: number;
 }
 
 /** A slot in `keys/<epoch>.fkeys`. */
@@ -152,8 +151,8 @@ export interface LogMarks {
 export interface ErasedEvent {
   type: 'erased';
   seq: number;
-  /** `seq`s of the frames whose key is destroyed */
-  erased: readonly number[];
+  /** what lies under these keys is gone */
+  keys: readonly KeyRef[];
 }
 
 export type LogEvent = MessageEvent | DeliverEvent | StateEvent | RowEvent | LeafEvent | ErasedEvent;
@@ -204,7 +203,6 @@ export interface MessageRow {
   sizeBytes: number;
   at: BodyAddress;
   key: KeyRef;
-  erased: boolean;
 }
 
 export interface EmailRow {

@@ -34,7 +34,7 @@ interface Account {
 
 interface State {
   applied: number;
-  messages: Map<number, MessageEvent & { erased: boolean }>;
+  messages: Map<number, MessageEvent>;
   messageIds: Map<string, number>;
   emails: Map<number, DeliverEvent>;
   mailboxes: Map<string, Mailbox>;
@@ -76,7 +76,7 @@ export const createMemoryIndex = (): MailIndex => {
     return { ...row, subscribed, keywords: [...row.keywords] };
   };
 
-  const messageRow = (message: MessageEvent & { erased: boolean }): MessageRow => {
+  const messageRow = (message: MessageEvent): MessageRow => {
     const { type: _, parsed: __, ...row } = message;
     return row;
   };
@@ -222,7 +222,7 @@ export const createMemoryIndex = (): MailIndex => {
   const applyEvent = (event: LogEvent): void => {
     switch (event.type) {
       case 'message':
-        state.messages.set(event.seq, { ...event, erased: false });
+        state.messages.set(event.seq, event);
         state.messageIds.set(event.id, event.seq);
         state.marks.leafTimeMs = Math.max(state.marks.leafTimeMs, event.timeMs);
         break;
@@ -258,22 +258,17 @@ export const createMemoryIndex = (): MailIndex => {
           state.marks.dayMs = event.timeMs;
         }
         break;
-      case 'erased':
-        for (const seq of event.erased) {
-          const message = state.messages.get(seq);
-          if (message !== undefined) {
-            const none = new Uint8Array(0);
-            message.erased = true;
-            message.parsed = {
-              envelope: none,
-              bodyStructure: none,
-              body: none,
-              structure: none,
-              threadKeys: [],
-            };
-          }
+      case 'erased': {
+        const gone = new Set(event.keys.map(({ epoch, slot }) => `${epoch}/${slot}`));
+        const isGone = ({ key }: { key: KeyRef }): boolean => gone.has(`${key.epoch}/${key.slot}`);
+        for (const [seq, email] of state.emails) if (isGone(email)) state.emails.delete(seq);
+        for (const [seq, message] of state.messages) {
+          if (!isGone(message)) continue;
+          state.messages.delete(seq);
+          state.messageIds.delete(message.id);
         }
         break;
+      }
       case 'row':
         break;
     }

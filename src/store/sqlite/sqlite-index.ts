@@ -30,12 +30,10 @@ const columns = {
     'sha256',
     'size',
     'segment',
-    'revision',
     'offset',
-    'frame_bytes',
+    'length_bytes',
     'key_epoch',
     'key_slot',
-    'erased',
     'envelope',
     'body_structure',
     'body',
@@ -51,9 +49,8 @@ const columns = {
     'date',
     'message',
     'segment',
-    'revision',
     'offset',
-    'frame_bytes',
+    'length_bytes',
     'key_epoch',
     'key_slot',
   ],
@@ -80,11 +77,13 @@ type Table = keyof typeof columns;
 const schema = `
   CREATE TABLE mark (one INTEGER PRIMARY KEY, applied INTEGER, leaf_time INTEGER, frames_seq INTEGER, day_count INTEGER, day_time INTEGER, sum BLOB);
   CREATE TABLE message (seq INTEGER PRIMARY KEY, id TEXT UNIQUE, kind TEXT, time INTEGER, leaf INTEGER, sha256 TEXT, size INTEGER,
-    segment INTEGER, revision INTEGER, offset INTEGER, frame_bytes INTEGER, key_epoch INTEGER, key_slot INTEGER, erased INTEGER,
+    segment INTEGER, offset INTEGER, length_bytes INTEGER, key_epoch INTEGER, key_slot INTEGER,
     envelope BLOB, body_structure BLOB, body BLOB, structure BLOB, thread_keys TEXT, sum BLOB);
   CREATE TABLE email (seq INTEGER PRIMARY KEY, account TEXT, thread TEXT, address TEXT, prefix BLOB, date INTEGER, message INTEGER,
-    segment INTEGER, revision INTEGER, offset INTEGER, frame_bytes INTEGER, key_epoch INTEGER, key_slot INTEGER, sum BLOB);
+    segment INTEGER, offset INTEGER, length_bytes INTEGER, key_epoch INTEGER, key_slot INTEGER, sum BLOB);
+  CREATE INDEX message_key ON message (key_epoch, key_slot);
   CREATE INDEX email_message ON email (message);
+  CREATE INDEX email_key ON email (key_epoch, key_slot);
   CREATE TABLE mailbox (id TEXT PRIMARY KEY, account TEXT, name TEXT, role TEXT, uid_validity INTEGER, uid_next INTEGER,
     modseq INTEGER, recent_below INTEGER, keywords TEXT, sum BLOB, UNIQUE (account, name)) WITHOUT ROWID;
   CREATE TABLE placement (mailbox INTEGER, uid INTEGER, email INTEGER, flags INTEGER, keywords TEXT, modseq INTEGER, date INTEGER,
@@ -330,17 +329,9 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
   };
 
   const applyErased = (event: ErasedEvent): void => {
-    for (const seq of event.erased) {
-      const row = one('message', 'seq = ?', seq);
-      if (row === null) continue;
-      const none = new Uint8Array(0);
-      const cells = columns.message.map((name): Cell => {
-        if (name === 'erased') return 1;
-        if (name === 'thread_keys') return '[]';
-        if (['envelope', 'body_structure', 'body', 'structure'].includes(name)) return none;
-        return row[name] ?? null;
-      });
-      put('message', ...cells);
+    for (const { epoch, slot } of event.keys) {
+      db.run('DELETE FROM email WHERE key_epoch = ? AND key_slot = ?', epoch, slot);
+      db.run('DELETE FROM message WHERE key_epoch = ? AND key_slot = ?', epoch, slot);
     }
   };
 
@@ -357,12 +348,10 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
           event.sha256Hex,
           event.sizeBytes,
           event.at.segment,
-          event.at.revision,
           event.at.offset,
-          event.at.frameBytes,
+          event.at.lengthBytes,
           event.key.epoch,
           event.key.slot,
-          0,
           event.parsed.envelope,
           event.parsed.bodyStructure,
           event.parsed.body,
@@ -382,9 +371,8 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
           event.dateMs,
           event.messageSeq,
           event.at.segment,
-          event.at.revision,
           event.at.offset,
-          event.at.frameBytes,
+          event.at.lengthBytes,
           event.key.epoch,
           event.key.slot,
         );
@@ -563,9 +551,8 @@ const byName = (a: MailboxRow, b: MailboxRow): number => (a.name < b.name ? -1 :
 
 const addressOf = (row: Row): MessageRow['at'] => ({
   segment: number(row, 'segment'),
-  revision: number(row, 'revision'),
   offset: number(row, 'offset'),
-  frameBytes: number(row, 'frame_bytes'),
+  lengthBytes: number(row, 'length_bytes'),
 });
 
 const keyOf = (row: Row): KeyRef => ({ epoch: number(row, 'key_epoch'), slot: number(row, 'key_slot') });
@@ -608,5 +595,4 @@ const messageRow = (row: Row): MessageRow => ({
   sizeBytes: number(row, 'size'),
   at: addressOf(row),
   key: keyOf(row),
-  erased: number(row, 'erased') === 1,
 });

@@ -1,0 +1,68 @@
+import type { MailstoreChange, MailstoreWriter } from '#services/mailstore';
+import { createStandingConnection, type StandingConnection } from './standing-connection.ts';
+import { encodeMessageParams, encodeRecipients } from './wire.ts';
+
+export interface MailstoreClient extends MailstoreWriter {
+  close(): void;
+}
+
+/** The writer as another process sees it. */
+export const createMailstoreClient = (options: {
+  path: string;
+  waitMs: number;
+  /** whether this process wants to hear of changes */
+  watches: boolean;
+}): MailstoreClient => {
+  const listeners = new Set<(change: MailstoreChange) => void>();
+  const tell = (change: MailstoreChange): void => {
+    for (const listener of listeners) listener(change);
+  };
+  const connection: StandingConnection = createStandingConnection({
+    path: options.path,
+    waitMs: options.waitMs,
+    ...(options.watches
+      ? {
+          connected: async (client, again) => {
+            client.on('changes', ((changes: readonly MailstoreChange[]) => changes.forEach(tell)) as never);
+            await client.call('watch');
+            if (again) tell({ account: '', mailbox: '', modSeq: 0, origin: '' });
+          },
+        }
+      : {}),
+  });
+  const call = async <Result>(
+    method: string,
+    params: unknown,
+    attachments: readonly Uint8Array[] = [],
+  ): Promise<Result> => (await connection.call<Result>(method, params, attachments)).result;
+
+  return {
+    resolve: (address) => call('resolve', { address }),
+    deliver: (message, recipients) => {
+      const copies = encodeRecipients(recipients);
+      const encoded = encodeMessageParams(message);
+      return call('deliver', { message: encoded.params, recipients: copies.params }, [
+        ...copies.attachments,
+        ...encoded.attachments,
+      ]);
+    },
+    append: ({ message, ...request }) => {
+      const encoded = encodeMessageParams(message);
+      return call('append', { ...request, message: encoded.params }, encoded.attachments);
+    },
+    createMailbox: (request) => call('createMailbox', request),
+    deleteMailbox: (request) => call('deleteMailbox', request),
+    renameMailbox: (request) => call('renameMailbox', request),
+    subscribe: (request) => call('subscribe', request),
+    changeFlags: (request) => call('changeFlags', request),
+    expunge: (request) => call('expunge', request),
+    copy: (request) => call('copy', request),
+    markRecent: (request) => call('markRecent', request),
+    status: () => call('status', null),
+    onChange: (listener) => {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    close: () => connection.close(),
+  };
+};

@@ -1,0 +1,65 @@
+import type { IpcHandler, IpcPeer } from '#net/ipc';
+import type { MailstoreChange, MailstoreWriter } from '#services/mailstore';
+import { decodeMessageParams, decodeRecipients, type MessageParams, type RecipientParams } from './wire.ts';
+
+type Request<Method extends keyof MailstoreWriter> = Parameters<MailstoreWriter[Method]>[0];
+
+/**
+ * The methods by which other roles reach the writer.
+ *
+ * @returns `methods` for `serveIpc`, and `forget` for a peer that is gone
+ */
+export const mailstoreMethods = (
+  writer: MailstoreWriter,
+): { methods: Record<string, IpcHandler>; forget(peer: IpcPeer): void } => {
+  const watchers = new Set<IpcPeer>();
+  let pending: MailstoreChange[] = [];
+  writer.onChange((change) => {
+    if (watchers.size === 0) return;
+    pending.push(change);
+    // What a group changed goes out as one notice.
+    if (pending.length === 1) {
+      queueMicrotask(() => {
+        const changes = pending;
+        pending = [];
+        for (const peer of watchers) peer.notify('changes', changes);
+      });
+    }
+  });
+  const simple =
+    <Method extends keyof MailstoreWriter>(method: Method): IpcHandler =>
+    async (params: never) => ({
+      result: await (writer[method] as (request: Request<Method>) => Promise<unknown>)(
+        params as Request<Method>,
+      ),
+    });
+
+  const methods: Record<string, IpcHandler> = {
+    watch: (_params, _attachments, peer) => {
+      watchers.add(peer);
+    },
+    resolve: async ({ address }: { address: string }) => ({ result: await writer.resolve(address) }),
+    deliver: async (
+      { message, recipients }: { message: MessageParams; recipients: RecipientParams[] },
+      attachments,
+    ) => ({
+      result: await writer.deliver(
+        decodeMessageParams(message, attachments.slice(2 * recipients.length)),
+        decodeRecipients(recipients, attachments),
+      ),
+    }),
+    append: async ({ message, ...request }: Request<'append'> & { message: MessageParams }, attachments) => ({
+      result: await writer.append({ ...request, message: decodeMessageParams(message, attachments) }),
+    }),
+    createMailbox: simple('createMailbox'),
+    deleteMailbox: simple('deleteMailbox'),
+    renameMailbox: simple('renameMailbox'),
+    subscribe: simple('subscribe'),
+    changeFlags: simple('changeFlags'),
+    expunge: simple('expunge'),
+    copy: simple('copy'),
+    markRecent: simple('markRecent'),
+    status: async () => ({ result: await writer.status() }),
+  };
+  return { methods, forget: (peer) => void watchers.delete(peer) };
+};

@@ -1,0 +1,190 @@
+import { concat } from '#base/bytes';
+import type { Clock, Random } from '#base/clock';
+import { FengniError } from '#base/errors';
+import type { Logger } from '#base/logger';
+import type {
+  AcceptedRecipient,
+  InboundDelivery,
+  InboundService,
+  InboundTransaction,
+  RecipientVerdict,
+  Refusal,
+} from '#protocols/smtp';
+import {
+  createMessageParser,
+  createMessageSealer,
+  type MailstoreWriter,
+  type SealedRecipient,
+} from '#services/mailstore';
+import {
+  buildRecipientsTree,
+  encodeAuthentication,
+  encodeEnvelope,
+  encodeSession,
+  saltBytes,
+} from '#trust/seal';
+import { commonPrefix, copyPrefix } from './trace.ts';
+
+export interface InboundOptions {
+  writer: Pick<MailstoreWriter, 'resolve' | 'deliver'>;
+  hostname: string;
+  /** `<hostname>/fengni/s<shard>/g<N>`, as the writer says it */
+  origin(): string;
+  clock: Clock;
+  random: Random;
+  logger: Logger;
+  /** octets of unfinished messages that this process holds; beyond it new octets are refused for a while */
+  heldBytesMax: number;
+}
+
+const refusal = (code: number, enhanced: string, text: string): Refusal => ({
+  kind: 'refused',
+  code,
+  enhanced,
+  text,
+});
+
+const tryLater = refusal(451, '4.3.0', 'The mail store does not answer, try again later');
+const tooMuch = refusal(452, '4.3.1', 'Too much mail arrives at once, try again later');
+
+/** What the SMTP engine asks of the mail system, for one process. */
+export const createInbound = (options: InboundOptions): InboundService => {
+  const { writer, logger } = options;
+  let heldBytes = 0;
+
+  const recipient = async (_: InboundTransaction, address: string): Promise<RecipientVerdict> => {
+    try {
+      const verdict = await writer.resolve(address);
+      switch (verdict.kind) {
+        case 'accepted':
+          return { kind: 'accepted', key: verdict.recipients.map(({ account }) => account).join(' ') };
+        case 'unknown':
+          return refusal(550, '5.1.1', 'No such mailbox here');
+        case 'relay':
+          return refusal(
+            550,
+            '5.7.1',
+            'Relaying is not allowed: this server takes mail for its own domains only',
+          );
+        case 'disabled':
+          return refusal(550, '5.2.1', 'This mailbox is disabled');
+      }
+    } catch (error) {
+      logger.warn('recipient could not be looked up', { code: codeOf(error) });
+      return tryLater;
+    }
+  };
+
+  const begin = (
+    transaction: InboundTransaction,
+    recipients: readonly AcceptedRecipient[],
+  ): InboundDelivery => {
+    const sealer = createMessageSealer(options.random);
+    const parser = createMessageParser();
+    let held = 0;
+    let refusedWith: Refusal | null = null;
+    const release = (): void => {
+      heldBytes -= held;
+      held = 0;
+    };
+
+    const finish = async (): ReturnType<InboundDelivery['finish']> => {
+      if (refusedWith !== null) return refusedWith;
+      const timeMs = options.clock.nowMs();
+      const { id, sha256Hex, sizeBytes } = sealer.complete();
+      const { peer, helo, protocol, tls, mailFrom } = transaction;
+      const results = [`${options.hostname}; none`];
+      const common = commonPrefix({
+        helo,
+        peerAddress: peer.address,
+        hostname: options.hostname,
+        protocol,
+        tls,
+        id,
+        sha256Hex,
+        onlyRecipient: recipients.length === 1 ? (recipients[0]?.address ?? null) : null,
+        timeMs,
+        results,
+        origin: options.origin(),
+      });
+      const salted = recipients.map(({ address }) => ({ address, salt: options.random(saltBytes) }));
+      const tree = await buildRecipientsTree(salted, options.random);
+      const message = sealer.seal({
+        kind: 'received',
+        evidence: {
+          env: encodeEnvelope({ mailFrom, parameters: parametersOf(transaction) }),
+          ses: encodeSession({
+            peer: peer.address,
+            port: peer.port,
+            helo,
+            protocol,
+            ...(tls === null
+              ? {}
+              : {
+                  tls: {
+                    version: tls.version,
+                    cipher: tls.cipher,
+                    ...(tls.group === null ? {} : { group: tls.group }),
+                  },
+                }),
+            timeMs,
+          }),
+          aut: encodeAuthentication({ results, keys: [] }),
+        },
+        prefix: common,
+        rcp: tree.root,
+        parsed: parser.end(),
+      });
+      const copies = new Map<string, SealedRecipient>();
+      for (const [at, { address, key }] of recipients.entries()) {
+        const place = tree.places[at];
+        const salt = salted[at]?.salt;
+        if (place === undefined || salt === undefined) throw new Error('every recipient has its place');
+        const prefix = concat([copyPrefix({ mailFrom, recipient: address }), common]);
+        for (const account of key.split(' ')) {
+          // An account that two of the addresses lead to gets one copy, as the first of them.
+          if (!copies.has(account))
+            copies.set(account, { account, address, prefix, proof: { ...place, salt } });
+        }
+      }
+      try {
+        // No time-out of our own: what is in the writer's group gets what the group gets, however late (WIRE, “Limits and replies”).
+        const outcome = await writer.deliver(message, [...copies.values()]);
+        if (outcome.kind === 'refused') return refusal(451, '4.3.0', outcome.text);
+        logger.info('message received', { id, sizeBytes, recipients: recipients.length, protocol });
+        return { kind: 'accepted', id, sha256Hex };
+      } catch (error) {
+        logger.warn('message not taken', { id, code: codeOf(error) });
+        return tryLater;
+      }
+    };
+
+    return {
+      write: (octets) => {
+        if (refusedWith !== null) return;
+        if (heldBytes + octets.length > options.heldBytesMax) {
+          refusedWith = tooMuch;
+          release();
+          return;
+        }
+        heldBytes += octets.length;
+        held += octets.length;
+        sealer.write(octets);
+        parser.write(octets);
+      },
+      finish: () => finish().finally(release),
+      abort: release,
+    };
+  };
+
+  return { recipient, begin };
+};
+
+/** MAIL parameters that matter to what was said about the message, as they were given. */
+const parametersOf = (transaction: InboundTransaction): string[] => [
+  ...(transaction.sizeDeclared === null ? [] : [`SIZE=${transaction.sizeDeclared}`]),
+  ...(transaction.body === '8BITMIME' ? ['BODY=8BITMIME'] : []),
+  ...(transaction.smtpUtf8 ? ['SMTPUTF8'] : []),
+];
+
+const codeOf = (error: unknown): string => (error instanceof FengniError ? error.code : String(error));

@@ -1,0 +1,241 @@
+import type { Clock, Random } from '#base/clock';
+import { FengniError, fengniError } from '#base/errors';
+import type { Logger } from '#base/logger';
+import type { MailstoreChange, MailstoreOutcome } from '#services/mailstore';
+import type { Directory, LogEvent, MailIndex } from '#store/index';
+import type { CommittedGroup, Log } from '#store/log';
+import type { Addresses } from './addresses.ts';
+import type { Decision, DecisionContext } from './decision.ts';
+import { GroupDraft } from './group-draft.ts';
+import type { LeafClock } from './leaf-clock.ts';
+import type { WorkingState } from './working-state.ts';
+
+interface Job {
+  decision: Decision<unknown>;
+  queuedMs: number;
+  resolve(outcome: MailstoreOutcome<unknown>): void;
+  reject(error: unknown): void;
+}
+
+/** jobs of one group */
+const groupJobsMax = 2_000;
+/** octets of one group; a larger message is a group of its own */
+const groupBytesMax = 8 * 2 ** 20;
+/** a job that did not reach a group by then is withdrawn (WIRE, “Limits and replies”) */
+const queuedMsMax = 60_000;
+/** jobs that wait; beyond it the newest are refused at once */
+const jobsMax = 100_000;
+
+export interface CommitQueueOptions {
+  log: Log;
+  index: MailIndex;
+  directory: Directory;
+  addresses: Addresses;
+  state: WorkingState;
+  clock: Clock;
+  leafClock: LeafClock;
+  random: Random;
+  logger: Logger;
+  /** after the group is durable and applied, before anybody is answered */
+  committed(group: CommittedGroup, draft: GroupDraft): void;
+  notify(changes: readonly MailstoreChange[]): void;
+  /** the log can take no more, or a projection could not follow: the process has to start again */
+  failed(error: FengniError): void;
+}
+
+export interface CommitQueue {
+  /** @throws {FengniError} `writer-overloaded`, `writer-late` (retryable: nothing was stored), `log-failed` */
+  submit<T>(decision: Decision<T>): Promise<MailstoreOutcome<T>>;
+  /** fulfilled when nothing waits and nothing runs */
+  idle(): Promise<void>;
+  /** what waits is refused, what runs is finished */
+  close(): Promise<void>;
+}
+
+/**
+ * One order of events for everybody: takes all that waits, decides it, writes one group, applies it, answers.
+ *
+ * No timer: the next group gathers while this one is being synced. After the sync the answer is yes, whatever the index does.
+ */
+export const createCommitQueue = (options: CommitQueueOptions): CommitQueue => {
+  const { log, index, directory, addresses, state, clock, random, logger } = options;
+  let waiting: Job[] = [];
+  let running: Promise<void> | null = null;
+  let closed: FengniError | null = null;
+
+  const run = async (): Promise<void> => {
+    // One turn of the event loop, so that what arrived together is decided together.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    while (waiting.length > 0 && closed === null) await writeGroup();
+  };
+
+  const kick = (): void => {
+    if (running !== null || closed !== null) return;
+    running = run()
+      .catch((error: unknown) => fail(fengniError(error, 'writer-failed', failedDetails(error))))
+      .finally(() => {
+        running = null;
+        if (waiting.length > 0) kick();
+      });
+  };
+
+  const fail = (error: FengniError): void => {
+    if (closed !== null) return;
+    closed = error;
+    for (const job of waiting) job.reject(error);
+    waiting = [];
+    options.failed(error);
+  };
+
+  const writeGroup = async (): Promise<void> => {
+    const candidates = waiting;
+    waiting = [];
+    const nowMs = clock.nowMs();
+    const jobs = candidates.filter((job) => {
+      if (clock.monotonicMs() - job.queuedMs <= queuedMsMax) return true;
+      job.reject(late());
+      return false;
+    });
+    await state.prepare(new Set(jobs.flatMap(({ decision }) => decision.accounts)));
+
+    state.beginGroup();
+    const builder = log.beginGroup();
+    const draft = new GroupDraft(builder, options.leafClock.timeMs(nowMs), random);
+    options.leafClock.begin(draft, nowMs);
+    const changes: MailstoreChange[] = [];
+    const context: DecisionContext = {
+      draft,
+      state,
+      index,
+      directory,
+      addresses,
+      nowMs,
+      notify: (change) => changes.push(change),
+    };
+    const decided: { job: Job; outcome: MailstoreOutcome<unknown> }[] = [];
+    const deferred: Job[] = [];
+    const blocked = new Set<string>();
+    let bytes = 0;
+    let structural = false;
+    for (const [at, job] of jobs.entries()) {
+      const { decision } = job;
+      const isFull =
+        decided.length >= groupJobsMax || (decided.length > 0 && bytes + decision.bytes > groupBytesMax);
+      if (isFull) {
+        deferred.push(...jobs.slice(at));
+        break;
+      }
+      // Rows are read from the index, which does not know this group yet; and nothing overtakes what waits for the same account.
+      const mustWait =
+        decision.accounts.some((account) => blocked.has(account)) ||
+        (decision.reads === 'rows' &&
+          (decision.accounts.length === 0
+            ? structural
+            : decision.accounts.some((account) => state.touched.has(account))));
+      if (mustWait) {
+        deferred.push(job);
+        for (const account of decision.accounts) blocked.add(account);
+        continue;
+      }
+      decided.push({ job, outcome: decision.decide(context) });
+      if (decision.reads === 'rows' && decision.accounts.length === 0) structural = true;
+      bytes += decision.bytes;
+    }
+    waiting = [...deferred, ...waiting];
+    if (draft.isEmpty) {
+      for (const { job, outcome } of decided) job.resolve(outcome);
+      return;
+    }
+
+    let group: CommittedGroup;
+    try {
+      group = await log.commit(builder);
+    } catch (error) {
+      const fault = fengniError(error, 'log-failed', failedDetails(error));
+      for (const { job } of decided) job.reject(fault);
+      fail(fault);
+      return;
+    }
+    options.leafClock.committed(draft);
+    const applied = apply(draft.events, group);
+    options.committed(group, draft);
+    for (const { job, outcome } of decided) job.resolve(outcome);
+    if (applied === null) options.notify(changes);
+    else fail(applied);
+  };
+
+  /** @returns why a projection could not follow, or null */
+  const apply = (events: readonly LogEvent[], group: CommittedGroup): FengniError | null => {
+    try {
+      const rows = events.filter((event) => event.type === 'row');
+      index.apply(events, group.lastSeq);
+      // A directory that lags costs a longer start, and it changes seldom: it follows with its own rows.
+      if (rows.length > 0) directory.apply(rows, group.lastSeq);
+      addresses.apply(rows);
+      return null;
+    } catch (error) {
+      logger.error('projection could not follow the log', {
+        error: error instanceof Error ? error.message : String(error),
+      });
+      return fengniError(error, 'projection-unusable', failedDetails(error));
+    }
+  };
+
+  return {
+    submit: <T>(decision: Decision<T>) =>
+      new Promise<MailstoreOutcome<T>>((resolve, reject) => {
+        if (closed !== null) {
+          reject(closed);
+          return;
+        }
+        if (waiting.length >= jobsMax) {
+          reject(overloaded());
+          return;
+        }
+        const job: Job = {
+          decision,
+          queuedMs: clock.monotonicMs(),
+          resolve: resolve as Job['resolve'],
+          reject,
+        };
+        waiting.push(job);
+        kick();
+      }),
+    idle: async () => {
+      while (running !== null) await running;
+    },
+    close: async () => {
+      closed ??= stopping();
+      for (const job of waiting) job.reject(closed);
+      waiting = [];
+      while (running !== null) await running;
+    },
+  };
+};
+
+const failedDetails = (error: unknown) => ({
+  subject: error instanceof Error ? error.message : String(error),
+  remedy: 'the writer starts again and recovers from the log; look at the disk and the log of the system',
+  retryable: true,
+});
+
+const late = (): FengniError =>
+  new FengniError('writer-late', {
+    subject: `a request that waited for more than ${queuedMsMax / 1_000} s`,
+    remedy: 'look at the disk: the writer waits for a sync',
+    retryable: true,
+  });
+
+const overloaded = (): FengniError =>
+  new FengniError('writer-overloaded', {
+    subject: `more than ${jobsMax} requests wait`,
+    remedy: 'look at the disk: the writer waits for a sync',
+    retryable: true,
+  });
+
+const stopping = (): FengniError =>
+  new FengniError('writer-stopping', {
+    subject: 'the server is stopping',
+    remedy: 'try again when it runs',
+    retryable: true,
+  });
