@@ -37,10 +37,18 @@ export const soupPieces: readonly string[] = [
   '\xff\xfe',
 ];
 
-/** A message from any octets: each picks a piece, the last ones are repeated to some length now and then. */
+const heads = [
+  '',
+  'Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n',
+  'Content-Type: multipart/digest; boundary=ab\r\n\r\n--ab\r\n\r\nContent-Type: multipart/mixed; boundary=a\n\n--a\n',
+  'Content-Type: message/rfc822\r\n\r\nContent-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n',
+];
+
+/** A message from any octets: each picks a piece, some of them many times over; the first picks how it begins. */
 export const soup = (picks: Uint8Array): Buffer =>
   Buffer.from(
-    Array.from(picks, (pick) => {
+    Array.from(picks, (pick, index) => {
+      if (index === 0) return heads[pick % heads.length] ?? '';
       const piece = soupPieces[pick % soupPieces.length] ?? '';
       return pick >= 250 ? piece.repeat(50) : pick === 249 ? 'y'.repeat(8190) : piece;
     }).join(''),
