@@ -7,6 +7,6 @@ export {
   createSaslExchange,
   parseSaslBase64,
   type SaslExchange,
-  type SaslStep,
   saslMechanisms,
 } from './sasl.ts';
+export type { SaslStep } from './step.ts';

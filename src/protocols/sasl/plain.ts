@@ -1,4 +1,4 @@
-import type { SaslStep } from './sasl.ts';
+import type { SaslStep } from './step.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
