@@ -3,7 +3,8 @@
  * a server but FETCH of these items (flags, states) is not looked at here.
  *
  * Broken on purpose: with the default of Sender and Reply-To taken out of `envelope`, 5 of 6 expectations of
- * fetch-envelope fail; with the line end before a delimiter left in the part, 5 of 19 of fetch-body-mime.
+ * fetch-envelope fail; with the line end before a delimiter left in the part, 5 of 14 of fetch-body-mime and the one of
+ * fetch-bodystructure.
  */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';

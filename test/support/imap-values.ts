@@ -1,66 +1,22 @@
-/** A reply or an expectation taken apart: words, strings, lists. */
-export type ImapValue =
-  | { readonly kind: 'word'; readonly text: string }
-  | { readonly kind: 'string'; readonly text: string; readonly withoutCr: boolean }
-  | { readonly kind: 'list'; readonly items: readonly ImapValue[] };
+/** A parsed IMAP value: a word (NIL, number), a string's octets, or a list. */
+export type ImapValue = { word: string } | { text: string } | ImapValue[];
 
-/**
- * The values of a line. Brackets hold a word together (`BODY[HEADER.FIELDS (FROM)]`, `[UIDNEXT 4]`).
- *
- * @param script also reads `{{{` … `}}}` blocks, whose lines are joined by CRLF; `~{{{` compares without CR
- */
-export const readImapValues = (text: string, script = false): ImapValue[] => {
-  let at = 0;
-  const list = (end: string): ImapValue[] => {
-    const items: ImapValue[] = [];
-    for (;;) {
-      while (text[at] === ' ') at++;
-      if (at >= text.length) return items;
-      if (text[at] === end) {
-        at++;
-        return items;
-      }
-      items.push(value());
-    }
-  };
-  const value = (): ImapValue => {
-    if (text[at] === '(') {
-      at++;
-      return { kind: 'list', items: list(')') };
-    }
-    if (text[at] === '"') {
-      let content = '';
-      for (at++; at < text.length && text[at] !== '"'; at++) {
-        if (text[at] === '\\') at++;
-        content += text[at] ?? '';
-      }
-      at++;
-      return { kind: 'string', text: content, withoutCr: false };
-    }
-    const withoutCr = script && text.startsWith('~{{{', at);
-    if (script && text.startsWith('{{{', withoutCr ? at + 1 : at)) {
-      const start = text.indexOf('\n', at) + 1;
-      const end = text.indexOf('}}}', start);
-      const content = text.slice(start, end).replace(/\n$/, '');
-      at = end + 3;
-      return { kind: 'string', text: withoutCr ? content : content.replace(/\n/g, '\r\n'), withoutCr };
-    }
-    const literal = /^\{(\d+)\}\r\n/.exec(text.slice(at, at + 20));
-    if (!script && literal !== null) {
-      const start = at + literal[0].length;
-      at = start + Number(literal[1]);
-      return { kind: 'string', text: text.slice(start, at), withoutCr: false };
-    }
-    const start = at;
-    let open = 0;
-    while (at < text.length) {
-      const character = text[at];
-      if (character === '[') open++;
-      else if (character === ']' && open > 0) open--;
-      else if (open === 0 && (character === ' ' || character === ')' || character === '(')) break;
-      at++;
-    }
-    return { kind: 'word', text: text.slice(start, at) };
-  };
-  return list('');
+/** The values of a text of words, quoted strings, literals (CRLF or LF after the count) and lists. */
+export const parseImapValues = (text: string): ImapValue[] => {
+  const stack: ImapValue[][] = [[]];
+  const tokens = /"((?:[^"\\]|\\.)*)"|\{(\d+)\}\r?\n|([()])|([^\s()"{]+)/g;
+  for (let match = tokens.exec(text); match !== null; match = tokens.exec(text)) {
+    const [, quoted, count, paren, word] = match;
+    if (quoted !== undefined) stack.at(-1)?.push({ text: quoted.replace(/\\(.)/g, '$1') });
+    else if (count !== undefined) {
+      const start = tokens.lastIndex;
+      tokens.lastIndex += Number(count);
+      stack.at(-1)?.push({ text: text.slice(start, tokens.lastIndex) });
+    } else if (paren === '(') stack.push([]);
+    else if (paren === ')') {
+      const list = stack.pop() ?? [];
+      stack.at(-1)?.push(list);
+    } else stack.at(-1)?.push({ word: word ?? '' });
+  }
+  return stack[0] ?? [];
 };
