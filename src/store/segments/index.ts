@@ -69,7 +69,6 @@ export {
   type SealedSummary,
   sealPayload,
 } from './payload.ts';
-export { leafHashOf, RecordRoot } from './record-root.ts';
 export {
   encodeSegmentHeader,
   type ParsedSegmentHeader,

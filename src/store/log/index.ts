@@ -1,0 +1,29 @@
+/**
+ * The log: groups of frames, durable before they are acknowledged, found again whole or not at all after any crash.
+ *
+ * Formats: docs/formats/segment.md, docs/formats/keys.md. What always holds: a group is written when the one before it is durable;
+ * an acknowledged octet is never overwritten, but for key slots that an ERASED frame destroys; after an error nothing is synced twice;
+ * recovery tells a torn end from damage and from a roll-back, and changes nothing when it refuses.
+ */
+
+export { groupFramesMax } from './chain.ts';
+export type { DraftBody, FrameDraft, GroupBuilder, GroupLeaf, Placed } from './group-builder.ts';
+export { type FileKey, type KeyReader, openKeyReader } from './key-reader.ts';
+export type { CommittedGroup } from './log.ts';
+export {
+  type ClosedSegment,
+  type LeafPlace,
+  type Log,
+  type LogOptions,
+  openLog,
+  type SegmentLimits,
+  segmentLimits,
+} from './log.ts';
+export type { KnownHead, LogRefusal } from './refusal.ts';
+export {
+  type Frame,
+  type FrameAddress,
+  openHead,
+  openSegmentReader,
+  type SegmentReader,
+} from './segment-reader.ts';
