@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { formatOutcome, inputBytesMax, type Report, type Task } from './fuzz/report.ts';
 
 /**
- * `npm run fuzz -- [--minutes N] [--seed N] [NAME…]`: feeds mutated octets to every `x.fuzz.ts` under src/ whose path contains a NAME, led by
+ * `npm run fuzz -- [--minutes N] [--executions N] [--seed N] [NAME…]`: feeds mutated octets to every `x.fuzz.ts` under src/ whose path contains a NAME, led by
  * the coverage that V8 reports, for N minutes each (1). `--short` shares a few seconds among all of them, as `npm test` does.
  *
  * Exit status 1 on a finding: a `run` that throws, or that does not come back. The octets are kept in a folder that it names.
@@ -20,22 +20,32 @@ const startMsMax = 30_000;
 
 interface Options {
   eachMs: number | null;
+  executionsMax: number;
   hangMs: number;
   seed: number;
   names: readonly string[];
 }
 
 const readOptions = (argv: readonly string[]): Options => {
-  const options = { eachMs: 60_000 as number | null, hangMs: 10_000, seed: 1, names: [] as string[] };
+  const options = {
+    eachMs: 60_000 as number | null,
+    executionsMax: Number.POSITIVE_INFINITY,
+    hangMs: 10_000,
+    seed: 1,
+    names: [] as string[],
+  };
   const rest = [...argv];
   const number = (): number => {
     const value = Number(rest.shift() ?? Number.NaN);
     if (Number.isFinite(value) && value >= 0) return value;
-    process.stderr.write('Usage: npm run fuzz -- [--minutes N] [--seed N] [--short] [NAME…]\n');
+    process.stderr.write(
+      'Usage: npm run fuzz -- [--minutes N] [--executions N] [--seed N] [--short] [NAME…]\n',
+    );
     process.exit(2);
   };
   for (let argument = rest.shift(); argument !== undefined; argument = rest.shift()) {
     if (argument === '--minutes') options.eachMs = number() * 60_000;
+    else if (argument === '--executions') options.executionsMax = number();
     else if (argument === '--hang-ms') options.hangMs = number();
     else if (argument === '--seed') options.seed = number();
     else if (argument === '--short') options.eachMs = null;
@@ -64,7 +74,14 @@ const fuzz = (file: string, eachMs: number, options: Options): Promise<Report> =
   new Promise((resolve) => {
     const shared = new SharedArrayBuffer(8 + inputBytesMax);
     const progress = new Int32Array(shared, 0, 2);
-    const task: Task = { file, root, seed: options.seed, budgetMs: eachMs, shared };
+    const task: Task = {
+      file,
+      root,
+      seed: options.seed,
+      budgetMs: eachMs,
+      executionsMax: options.executionsMax,
+      shared,
+    };
     const worker = new Worker(new URL('./fuzz/thread.ts', import.meta.url), { workerData: task });
     let seen = -1;
     let seenAtMs = performance.now();

@@ -179,7 +179,7 @@ class Tally {
   readonly #file: string;
   #rest = '';
   #offset = 0;
-  /** of the last line; a test that never ends is seen by it */
+  /** of the last line; a test that never ends is seen by it. A synchronous loop holds back its own line, and maybe more. */
   changedAtMs = performance.now();
   running = '';
 
@@ -275,7 +275,7 @@ const runTests = async (run: TestRun, options: Options, totals: Totals, scratch:
   };
   if (isTimedOut)
     fail(
-      `nothing ended for ${options.fileTimeoutMs / 1000} s, stopped; last begun: ${tally.running || 'nothing'}`,
+      `nothing ended for ${options.fileTimeoutMs / 1000} s, stopped; the last test known to have begun: ${tally.running || 'none'}`,
     );
   else if (status !== 0 && failedHere === 0) fail(`exit status ${status}`);
   else {

@@ -12,6 +12,8 @@ export class Coverage {
   readonly #session = new Session();
   readonly #known = new Set<string>();
   readonly #under: string;
+  /** of the files that have run */
+  readonly urls = new Set<string>();
 
   /** @param root only files below it count */
   constructor(root: string) {
@@ -26,6 +28,7 @@ export class Coverage {
     let isNew = false;
     for (const { url, scriptId, functions } of this.#take()) {
       if (!url.startsWith(this.#under) || url.includes('/node_modules/')) continue;
+      this.urls.add(url);
       for (const { ranges } of functions) {
         if (ranges[0] === undefined || ranges[0].count === 0) continue;
         let sign = `${scriptId}`;

@@ -16,17 +16,24 @@ export const createDice = (seed: number): Dice => {
 
 const telling = [0, 9, 10, 13, 32, 34, 40, 41, 46, 47, 58, 60, 62, 64, 92, 123, 125, 127, 128, 192, 255];
 
-/** A changed copy of one input, in one to four steps; other inputs lend it pieces. */
-export const mutate = (base: Uint8Array, corpus: readonly Uint8Array[], dice: Dice): Uint8Array => {
+/** Where pieces are borrowed from: other inputs, and words of the code under test. */
+export interface Lenders {
+  corpus: readonly Uint8Array[];
+  words: readonly Uint8Array[];
+}
+
+/** A changed copy of one input, half of the time in a single step, otherwise in up to four. */
+export const mutate = (base: Uint8Array, lenders: Lenders, dice: Dice): Uint8Array => {
   let octets: Uint8Array = base.slice();
-  for (let steps = 1 + dice(4); steps > 0; steps--) octets = change(octets, corpus, dice);
+  for (let steps = dice(2) === 0 ? 1 : 1 + dice(4); steps > 0; steps--)
+    octets = change(octets, lenders, dice);
   return octets.length > inputBytesMax ? octets.slice(0, inputBytesMax) : octets;
 };
 
-const change = (octets: Uint8Array, corpus: readonly Uint8Array[], dice: Dice): Uint8Array => {
+const change = (octets: Uint8Array, { corpus, words }: Lenders, dice: Dice): Uint8Array => {
   const at = dice(octets.length + 1);
   const length = 1 + dice(Math.max(1, Math.min(32, octets.length - at)));
-  switch (octets.length === 0 ? 3 : dice(9)) {
+  switch (octets.length === 0 ? 3 : dice(12)) {
     case 0: {
       const index = Math.min(at, octets.length - 1);
       octets[index] = (octets[index] ?? 0) ^ (1 << dice(8));
@@ -57,6 +64,12 @@ const change = (octets: Uint8Array, corpus: readonly Uint8Array[], dice: Dice): 
       const numbers = ['0', '1', '4294967295', '4294967296', '9007199254740993', '99999999999999999999'];
       const number = new TextEncoder().encode(numbers[dice(numbers.length)]);
       return digit === -1 ? octets : spliced(octets, digit, 1, number);
+    }
+    case 8:
+    case 9:
+    case 10: {
+      const word = words[dice(Math.max(1, words.length))] ?? Uint8Array.of(dice(256));
+      return spliced(octets, at, dice(3) === 0 ? 0 : word.length, word);
     }
     default: {
       const other = corpus[dice(corpus.length)] ?? octets;

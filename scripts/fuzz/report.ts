@@ -8,6 +8,7 @@ export interface Task {
   root: string;
   seed: number;
   budgetMs: number;
+  executionsMax: number;
   /** executions so far, length of the input that is running, and that input */
   shared: SharedArrayBuffer;
 }

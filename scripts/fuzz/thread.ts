@@ -3,6 +3,7 @@ import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Coverage } from './coverage.ts';
+import { dictionary } from './dictionary.ts';
 import { createDice, mutate } from './mutate.ts';
 import { inputBytesMax, type Report, type Task } from './report.ts';
 
@@ -16,7 +17,7 @@ interface Target {
 const corpusMax = 2_000;
 const shorteningsMax = 500;
 
-const { file, root, seed, budgetMs, shared } = workerData as Task;
+const { file, root, seed, budgetMs, executionsMax, shared } = workerData as Task;
 const progress = new Int32Array(shared, 0, 2);
 const slot = new Uint8Array(shared, 8);
 const folder = path.dirname(file);
@@ -60,11 +61,12 @@ const main = async (): Promise<Report> => {
     if (coverage.takeIsNew() || corpus.length < seeds.length) corpus.push(input);
   }
   if (corpus.length === 0) corpus.push(new Uint8Array(0));
+  const lenders = { corpus, words: dictionary(coverage.urls) };
   const endsAtMs = performance.now() + budgetMs;
-  while (performance.now() < endsAtMs) {
+  while (executions < executionsMax && performance.now() < endsAtMs) {
     // Half of the time one of the newest: what reached something new is closest to the next thing.
     const index = dice(2) === 0 ? dice(corpus.length) : corpus.length - 1 - dice(Math.min(corpus.length, 8));
-    const input = mutate(corpus[index] ?? new Uint8Array(0), corpus, dice);
+    const input = mutate(corpus[index] ?? new Uint8Array(0), lenders, dice);
     const reason = fault(input);
     if (reason !== null) return report(input, reason);
     if (coverage.takeIsNew() && corpus.length < corpusMax) corpus.push(input);

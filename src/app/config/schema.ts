@@ -96,7 +96,7 @@ export const sections = {
         kinds.boolean,
         false,
         'Whether to announce BINARYMIME (RFC 3030).',
-        '是否宣告 BINARYMIME(RFC 3030)。',
+        '是否宣告 BINARYMIME（RFC 3030）。',
       ),
     ),
   },

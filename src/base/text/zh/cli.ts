@@ -24,7 +24,7 @@ export const cli: Translation<typeof english> = {
   'cli.option-needs-value': '选项 {name} 需要一个值。',
   'cli.option-takes-no-value': '选项 {name} 不带值。',
   'cli.option-repeated': '选项 {name} 只能出现一次。',
-  'cli.option-not-a-number': '{name}:{value} 不是 {min} 到 {max} 之间的整数。',
+  'cli.option-not-a-number': '{name}：{value} 不是 {min} 到 {max} 之间的整数。',
   'cli.too-many-arguments': '多了一个参数“{value}”。',
   'cli.missing-argument': '缺少参数 {name}。',
   'cli.remedy': '解决办法：{remedy}',
