@@ -1,10 +1,12 @@
 import { cli } from './en/cli.ts';
 import { config } from './en/config.ts';
 import { errors } from './en/errors.ts';
+import { web } from './en/web.ts';
 
 /** The English catalogue: one file an area, merged here. It also says which keys and placeholders exist. */
 export const en = {
   ...cli,
   ...config,
   ...errors,
+  ...web,
 } as const;

@@ -3,10 +3,12 @@ import type { en } from './en.ts';
 import { cli } from './zh/cli.ts';
 import { config } from './zh/config.ts';
 import { errors } from './zh/errors.ts';
+import { web } from './zh/web.ts';
 
 /** The Chinese catalogue: the same areas and keys as the English one. */
 export const zh: Translation<typeof en> = {
   ...cli,
   ...config,
   ...errors,
+  ...web,
 };
