@@ -30,12 +30,17 @@ const ticketLifeSeconds = 7_200;
 /** Names for `alpn`. @source IANA, TLS ALPN Protocol IDs; `smtp` is what Postfix and Exim send */
 export type AlpnName = 'imap' | 'pop3' | 'smtp' | 'managesieve' | 'http/1.1';
 
+/** What `new tls.TLSSocket` takes for the server's side of STARTTLS. */
+export type SocketOptions = Required<
+  Pick<TLSSocketOptions, 'ALPNProtocols' | 'SNICallback' | 'isServer' | 'secureContext'>
+>;
+
 /** What every role needs to speak TLS as a server; its certificates and ticket keys can change while it runs. */
 export interface ServerTls {
   /** Options for `tls.createServer` and `https.createServer`; hand the server to `follow` as well. */
   serverOptions(alpn: readonly AlpnName[]): TlsOptions;
   /** Options for `new tls.TLSSocket(socket, …)` after STARTTLS; ask again for each connection. */
-  socketOptions(alpn: readonly AlpnName[]): TLSSocketOptions;
+  socketOptions(alpn: readonly AlpnName[]): SocketOptions;
   /** Keeps a server made with `serverOptions` up to date until it closes. */
   follow(server: Server, alpn: readonly AlpnName[]): void;
   /**
