@@ -1,6 +1,7 @@
 import { cli } from './en/cli.ts';
 import { config } from './en/config.ts';
 import { errors } from './en/errors.ts';
+import { processErrors } from './en/process-errors.ts';
 import { web } from './en/web.ts';
 
 /** The English catalogue: one file an area, merged here. It also says which keys and placeholders exist. */
@@ -8,5 +9,6 @@ export const en = {
   ...cli,
   ...config,
   ...errors,
+  ...processErrors,
   ...web,
 } as const;

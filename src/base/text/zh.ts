@@ -3,6 +3,7 @@ import type { en } from './en.ts';
 import { cli } from './zh/cli.ts';
 import { config } from './zh/config.ts';
 import { errors } from './zh/errors.ts';
+import { processErrors } from './zh/process-errors.ts';
 import { web } from './zh/web.ts';
 
 /** The Chinese catalogue: the same areas and keys as the English one. */
@@ -10,5 +11,6 @@ export const zh: Translation<typeof en> = {
   ...cli,
   ...config,
   ...errors,
+  ...processErrors,
   ...web,
 };
