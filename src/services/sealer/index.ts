@@ -1,0 +1,13 @@
+/**
+ * The sealer: signs heads of the ledger and cannot sign two histories. Its core, without sockets.
+ *
+ * C2SP tlog-checkpoint “A log MUST not sign any checkpoint which is inconsistent with any checkpoint it previously
+ * signed”. The folder's form is in `docs/formats/ledger.md`.
+ */
+export {
+  Sealer,
+  type SealerHead,
+  type SealerOptions,
+  type SealerOutcome,
+  type SealerRefusal,
+} from './sealer.ts';
