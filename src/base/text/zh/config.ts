@@ -11,7 +11,8 @@ export const config: Translation<typeof english> = {
   'config.bad-value': '{place} {key}：{value} 不是{kind}；请用{expected}',
   'config.toml': '{file} 第 {line} 行第 {column} 列：{reason}',
   'config.same-port': '{place} port：{address} 的端口 {port} 已被 [listen.{other}] 占用；请换一个端口或地址',
-  'config.port-base-range': '--port-base {base}：[listen.{name}] 的端口 {port} 会变成 {sum}；最大只能用 {max}',
+  'config.port-base-range':
+    '--port-base {base}：[listen.{name}] 的端口 {port} 会变成 {sum}；最大只能用 {max}',
   'config.service-required':
     '[listen.{name}] service：“{name}”不是服务名，请写明是哪一个服务；请用{expected}',
   'config.tls-not-for-service': '[listen.{name}] tls：“{value}”不能用于 {service}；请用{expected}',
