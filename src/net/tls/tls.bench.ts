@@ -45,9 +45,13 @@ if (process.argv[2] === 'server') {
       socket.on('session', (fresh) => {
         ticket = fresh;
       });
+      let reused = false;
+      socket.on('secureConnect', () => {
+        reused = socket.isSessionReused();
+      });
       socket.on('error', reject);
       socket.resume();
-      socket.on('close', () => resolve(socket.isSessionReused()));
+      socket.on('close', () => resolve(reused));
     });
   for (const resume of [false, false, true]) {
     const [before, begin] = [await cpuMs(), performance.now()];
