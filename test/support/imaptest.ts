@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { ImapTestClient } from './imap-client.ts';
-import { type ImapValue, readImapValues } from './imap-values.ts';
+import { type ImapValue, readImapValues } from './imap-script-values.ts';
 
 /**
  * Runs the scripts of imaptest (https://github.com/dovecot/imaptest) against a server.
@@ -324,8 +324,7 @@ class Run {
     }
     if (actual.kind === 'list') return false;
     if (expected.kind === 'string') {
-      const text = expected.withoutCr ? actual.text.replace(/\r/g, '') : actual.text;
-      return this.#matchesText(expected.text, text);
+      return this.#matchesText(expected.text, actual.text);
     }
     const number = /^\$(\d+)$/.exec(expected.text);
     if (number !== null) return numbers[Number(actual.text) - 1] === Number(number[1]);

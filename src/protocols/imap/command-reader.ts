@@ -8,6 +8,12 @@ export interface ReaderLimits {
   readonly literalBytesMax: number;
 }
 
+/**
+ * Octets of an ID command, whatever the limit: RFC 2971 §3.3 lets a client send 30 names of 30 and values of 1,024 octets, before
+ * the log-in too.
+ */
+export const idLineBytesMax = 36 * 1024;
+
 /** Octets of a refused command that are read and dropped; a client that sends more is cut off. */
 export const discardBytesMax = 64 * 1024 * 1024;
 
@@ -210,7 +216,8 @@ export class CommandReader {
   #line(): ReaderEvent | null {
     const end = this.#buffer.indexOf(LF, Math.max(this.#scanned, this.#at));
     const length = (end === -1 ? this.#buffer.length : end + 1) - this.#at;
-    if (this.#lineBytes + length > this.limits.lineBytesMax) return this.#tooLong(end);
+    if (this.#lineBytes + length > this.limits.lineBytesMax && !this.#isLongId(length))
+      return this.#tooLong(end);
     if (end === -1) {
       this.#scanned = this.#buffer.length;
       return this.#need();
@@ -239,6 +246,13 @@ export class CommandReader {
       binary: announced.binary,
       literals: this.#literals,
     };
+  }
+
+  #isLongId(length: number): boolean {
+    return (
+      this.#lineBytes + length <= idLineBytesMax &&
+      /^[^ ]{1,64} ID [(]/i.test(this.#text + latin1(this.#buffer.subarray(this.#at, this.#at + 72)))
+    );
   }
 
   #keep(): boolean {

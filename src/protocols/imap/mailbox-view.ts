@@ -231,7 +231,7 @@ export class MailboxView {
     return withUid ? `${text} UID ${uid})\r\n` : `${text})\r\n`;
   }
 
-  /** The messages that are gone, highest number first, so that no number shifts another's. */
+  /** The messages that are gone, lowest first: each shifts those behind it. */
   #dropExpunged(): string {
     const { state } = this;
     const gone: number[] = [];
@@ -245,7 +245,7 @@ export class MailboxView {
     this.count -= gone.length;
     this.#generation = state.generation;
     let text = '';
-    for (let index = gone.length - 1; index >= 0; index--) text += `* ${gone[index]} EXPUNGE\r\n`;
+    for (let index = 0; index < gone.length; index++) text += `* ${(gone[index] ?? 0) - index} EXPUNGE\r\n`;
     return text;
   }
 

@@ -494,7 +494,10 @@ export class ImapSession implements MailboxListener {
     const { view } = this;
     if (view === null) return;
     if (view.behind) this.send(await view.sync(tells === 'all', withUid));
-    if (view.state.deleted) this.#leaving ??= 'The selected mailbox has been deleted';
+    if (!view.state.deleted || this.#leaving !== null) return;
+    // RFC 2180 §3.3: there is nothing left that this session could do
+    this.#leaving = '';
+    this.send('* BYE The selected mailbox has been deleted\r\n');
   }
 
   #reply(tag: string, reply: Reply): void {
@@ -611,7 +614,8 @@ export class ImapSession implements MailboxListener {
   }
 
   #bye(): void {
-    this.send(`* BYE ${this.#leaving ?? 'Good-bye'}\r\n`);
+    // empty: it has been said
+    if (this.#leaving !== '') this.send(`* BYE ${this.#leaving}\r\n`);
     this.#flush();
     this.#leave();
   }

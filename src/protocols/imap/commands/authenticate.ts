@@ -11,7 +11,7 @@ export const authenticate: Command = {
   run: (session, args, tag) => {
     args.space();
     const mechanism = args.astring().toUpperCase();
-    const initial = args.blanks() && !args.atEnd ? args.rest() : null;
+    const initial = args.blanks() && !args.atEnd ? args.astring() : null;
     args.end();
     if (!session.transport.secure) return no('TLS comes first', 'PRIVACYREQUIRED');
     if (mechanism !== 'PLAIN') return no('The mechanism is not supported', 'CANNOT');

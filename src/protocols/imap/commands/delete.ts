@@ -13,6 +13,9 @@ export const deleteMailbox: Command = {
     if (given.kind === 'refused') return no('There is no such mailbox', 'NONEXISTENT');
     if (given.name === 'INBOX') return no('INBOX stays', 'CANNOT');
     const outcome = await session.account?.delete(given.name);
-    return outcome === undefined || outcome.kind === 'done' ? ok('Deleted') : refusal(outcome);
+    if (outcome?.kind === 'refused') return refusal(outcome);
+    // the client that does it knows; the other sessions are told BYE
+    if (session.view?.state.deleted === true) session.unselect();
+    return ok('Deleted');
   },
 };

@@ -42,12 +42,16 @@ class Fetch {
   readonly #needsMetadata: boolean;
   #gone = false;
   readonly #damaged: number[] = [];
-  readonly #seen: number[] = [];
+  /** whether showing a message makes it `\Seen` */
+  readonly #marks: boolean;
+  /** made `\Seen` by this command */
+  readonly #marked = new Set<number>();
 
   constructor(session: ImapSession, view: MailboxView, request: FetchRequest) {
     this.#session = session;
     this.#view = view;
     this.#request = request;
+    this.#marks = !view.readOnly && request.sections.some(({ peek }) => !peek);
     this.#needsMetadata =
       request.internalDate || request.size || request.envelope || request.body || request.bodyStructure;
   }
@@ -65,10 +69,9 @@ class Fetch {
       }
     }
     await this.#page(page);
-    if (this.#seen.length > 0) {
-      // the message has been read, whether this can be kept or not
-      await this.#view.mailbox.store(this.#seen, 'add', ['\\Seen'], null);
-    }
+    const unread = this.#damaged.filter((uid) => this.#marked.has(uid));
+    // what could not be shown has not been seen
+    if (unread.length > 0) await this.#view.mailbox.store(unread, 'remove', ['\\Seen'], null);
     if (this.#damaged.length > 0) {
       const named = wireSet(this.#damaged.slice(0, namedMax));
       const more = this.#damaged.length > namedMax ? ` and ${this.#damaged.length - namedMax} more` : '';
@@ -81,6 +84,7 @@ class Fetch {
   async #page(indices: readonly number[]): Promise<void> {
     if (indices.length === 0) return;
     const view = this.#view;
+    if (this.#marks) await this.#mark(indices);
     const metadata = this.#needsMetadata
       ? await view.mailbox.metadata(indices.map((index) => view.uidAt(index)))
       : null;
@@ -97,12 +101,24 @@ class Fetch {
     await this.#session.breathe();
   }
 
+  /** RFC 9051 §6.4.5: BODY[…] sets `\Seen`, and the reply says so. The message is shown, whether this can be kept or not. */
+  async #mark(indices: readonly number[]): Promise<void> {
+    const unseen: number[] = [];
+    for (const index of indices) {
+      const flags = this.#view.flagsAt(index);
+      if (flags !== null && (flags.system & systemFlag.seen) === 0) unseen.push(this.#view.uidAt(index));
+    }
+    if (unseen.length === 0) return;
+    const outcome = await this.#view.mailbox.store(unseen, 'add', ['\\Seen'], this.#view);
+    if (outcome.kind === 'done') for (const uid of unseen) this.#marked.add(uid);
+  }
+
   /** Everything but sections; null for a message that is gone. */
   #items(index: number, metadata: MessageMetadata | null | undefined): string | null {
     const request = this.#request;
     const uid = this.#view.uidAt(index);
     let text = '';
-    if (request.flags) {
+    if (request.flags || this.#marked.has(uid)) {
       const flags = this.#view.flagsAt(index);
       if (flags === null) return null;
       text = `FLAGS (${this.#view.flagText(flags, uid)})`;
@@ -136,30 +152,22 @@ class Fetch {
       session.send(`${prefix}${items === '' ? `UID ${uid}` : ''})\r\n`);
       return;
     }
-    let shown = false;
-    let intact = true;
     try {
       for (const section of this.#request.sections) {
         const blank = prefix.length === start && items === '' ? '' : ' ';
         const outcome = await this.#section(body, section, prefix + blank);
         if (outcome === 'aborted') return;
         if (outcome === 'damaged') {
-          intact = false;
           this.#damaged.push(uid);
           break;
         }
         prefix = '';
-        shown ||= !section.peek;
       }
     } finally {
       body.close();
     }
     if (prefix !== '') session.send(`${prefix}${items === '' ? `UID ${uid}` : ''}`);
     session.send(')\r\n');
-    if (shown && intact && !view.readOnly) {
-      const flags = view.flagsAt(index);
-      if (flags !== null && (flags.system & systemFlag.seen) === 0) this.#seen.push(uid);
-    }
     await session.breathe();
   }
 
