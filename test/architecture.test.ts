@@ -235,6 +235,23 @@ const plants: readonly { what: string; files: Readonly<Record<string, string>>; 
     files: { 'src/base/bytes/ascii.ts': "export { x } from '../../../test/support/corpora.ts';\n" },
     refused: /imports test\/support\/corpora\.ts, which is for tests/,
   },
+  {
+    what: 'a role that contains what it must not, by way of others',
+    files: {
+      'src/app/roles/mx.ts': "import { pop3 } from '#net/pop3';\nexport const mx = pop3;\n",
+    },
+    refused:
+      /^src\/app\/roles\/mx\.ts:1: the role mx contains store\/bodies, by way of .*net\/pop3\/index\.ts → .*; what parses strangers’ mail opens neither/,
+  },
+  {
+    what: 'a role that contains the passwords, lazily',
+    files: {
+      'src/store/secrets/index.ts': 'export const secrets = 1;\n',
+      'src/app/roles/web.ts': "export const web = () => import('#store/secrets');\n",
+    },
+    refused:
+      /^src\/app\/roles\/web\.ts:1: the role web contains store\/secrets, .*; only auth opens secrets\.db/,
+  },
   ...['utils.ts', 'util.ts', 'helpers.ts', 'types.ts'].map((name) => ({
     what: `a file named ${name}`,
     files: { [`src/base/bytes/${name}`]: 'export const x = 1;\n' },
@@ -274,6 +291,13 @@ for (const { what, files, refused } of plants) {
     for (const line of found) assert.match(line, /; .+/, 'every message says what to do');
   });
 }
+
+test('a role may know the types of what it must not contain', () => {
+  const files = {
+    'src/app/roles/mx.ts': "import type { pop3 } from '#net/pop3';\nexport type Mx = typeof pop3;\n",
+  };
+  assert.deepEqual(withTree({ ...goodTree, ...files }, architectureViolations), []);
+});
 
 test('tests, fuzz targets and benchmarks may import what they like', () => {
   const free =

@@ -68,6 +68,28 @@ const gates: readonly { module: string; importers: readonly string[]; fix: strin
   },
 ];
 
+/**
+ * What a role's program must not even contain, whoever imports it on the way: the code that opens secrets, index and stored mail. Types
+ * do not count, since they are gone when the program runs.
+ */
+const roleWalls: readonly { roles: string; modules: readonly string[]; fix: string }[] = [
+  {
+    roles: 'mx parser access web writer sealer',
+    modules: ['store/secrets'],
+    fix: 'only auth opens secrets.db; ask it over its socket',
+  },
+  {
+    roles: 'mx parser access web auth sealer',
+    modules: ['services/writer'],
+    fix: 'only the writer writes log and databases; send it the request',
+  },
+  {
+    roles: 'mx parser',
+    modules: ['store/sqlite', 'store/bodies', 'store/ledger'],
+    fix: 'what parses strangers’ mail opens neither index nor stored mail; ask the writer',
+  },
+];
+
 /** Packages of others, and the modules that may use them. What a stranger can send us is parsed by code that we fuzz. */
 const packageHomes: Readonly<Record<string, readonly string[]>> = {
   'smol-toml': ['src/app/config/'],
@@ -109,6 +131,7 @@ export const architectureViolations = (root: string): string[] => {
   const known = new Set(files);
   const fileEdges: Edge[] = [];
   const moduleEdges: Edge[] = [];
+  const loads = new Map<string, string[]>();
   const declared = declaredDependencies(root);
 
   for (const file of files) {
@@ -136,6 +159,7 @@ export const architectureViolations = (root: string): string[] => {
       if (target === null) continue;
       const there = placeOf(target);
       if (!one.isDynamic) fileEdges.push({ from: file, to: target });
+      if (!/^type\b/.test(one.clause)) loads.set(file, [...(loads.get(file) ?? []), target]);
       if (there.module !== here.module) moduleEdges.push({ from: here.module, to: there.module });
     }
   }
@@ -151,7 +175,31 @@ export const architectureViolations = (root: string): string[] => {
       `${cycle[0]}:1: files in a circle: ${cycle.join(' → ')}; move what they share into a file of its own`,
     );
   }
+  found.push(...brokenWalls(loads));
   return found.sort();
+};
+
+const brokenWalls = (loads: ReadonlyMap<string, readonly string[]>): string[] => {
+  const found: string[] = [];
+  for (const { roles, modules, fix } of roleWalls) {
+    for (const role of roles.split(' ')) {
+      const ways: string[][] = [[`src/app/roles/${role}.ts`]];
+      const seen = new Set<string>();
+      for (const way of ways) {
+        for (const target of loads.get(way.at(-1) ?? '') ?? []) {
+          if (seen.has(target)) continue;
+          seen.add(target);
+          const { module } = placeOf(target);
+          if (modules.includes(module)) {
+            found.push(
+              `${way[0]}:1: the role ${role} contains ${module}, by way of ${[...way, target].join(' → ')}; ${fix}`,
+            );
+          } else ways.push([...way, target]);
+        }
+      }
+    }
+  }
+  return found;
 };
 
 const sourceFiles = (root: string): string[] =>
