@@ -32,7 +32,7 @@ export interface IpcClient {
     params?: unknown,
     attachments?: readonly Attachment[],
   ): Promise<IpcAnswer<Result>>;
-  /** One way, no answer; dropped when the connection is closed. */
+  /** One way, no answer; dropped when the connection is closed. Throws `ipc-overloaded`, `ipc-message-too-large`. */
   notify(method: string, params?: unknown, attachments?: readonly Attachment[]): void;
   /** Sets what takes the server's notices of this name (one handler a name); others are dropped. */
   on(method: string, handler: NoticeHandler): void;
