@@ -28,6 +28,8 @@ export interface SessionGate {
   admit(address: string): Admission;
   /** sessions admitted and not released */
   readonly sessions: number;
+  /** addresses that are remembered */
+  readonly addresses: number;
 }
 
 interface Visitor {
@@ -58,6 +60,9 @@ export const createSessionGate = (settings: SessionGateSettings, clock: Clock): 
   return {
     get sessions() {
       return sessions;
+    },
+    get addresses() {
+      return visitors.size;
     },
     admit: (address) => {
       const nowMs = clock.monotonicMs();
@@ -125,7 +130,8 @@ export const addressKey = (address: string): string => {
 
 const isTrusted = (trusted: BlockList, address: string): boolean => {
   const plain = plainAddress(address);
-  return trusted.check(plain, isIPv4(plain) ? 'ipv4' : 'ipv6');
+  if (isIPv4(plain)) return trusted.check(plain, 'ipv4');
+  return isIPv6(plain) && trusted.check(plain, 'ipv6');
 };
 
 const blockListOf = (blocks: readonly string[]): BlockList => {
