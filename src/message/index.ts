@@ -6,10 +6,15 @@
  *
  * @source RFC 5322, RFC 2045 to 2049, RFC 2183, RFC 2231, RFC 6532, RFC 9051 §6.4.5 and §7.5.2
  */
+export { type BaseSubject, baseSubject } from './base-subject.ts';
 export { bodyStructure } from './body-structure.ts';
+export { charsetOf, type DecodedText, decodeText } from './charset.ts';
+export { type MailDate, parseDate } from './date.ts';
+export { decodeHeaderText, decodeParameter } from './encoded-word.ts';
 export { envelope } from './envelope.ts';
 export { type MessageLimit, messageLimits } from './limits.ts';
-export { findParameter } from './mime-header.ts';
+export { parseMessageIds } from './message-id.ts';
+export { findParameter, parseDisposition, parseMediaType, unfold } from './mime-header.ts';
 export type {
   FieldValue,
   HeaderField,
@@ -39,3 +44,5 @@ export {
   type Section,
 } from './section.ts';
 export { decodeStructure, encodeStructure, withPrefix } from './structure.ts';
+export { type ThreadReferences, threadReferences } from './thread.ts';
+export { createTransferDecoder, decodeTransfer, type TransferDecoder } from './transfer-encoding.ts';

@@ -1,0 +1,100 @@
+import { decodeText, decodeUtf8 } from './charset.ts';
+import { unfold } from './mime-header.ts';
+import type { OctetText, Parameter } from './part.ts';
+import { decodeTransfer } from './transfer-encoding.ts';
+
+// A question mark inside a word is wrong and common; eight of them are tried.
+const word = /=\?([^?\s]{1,80})\?([bq])\?([^?]*(?:\?(?!=)[^?]*){0,8})\?=/iy;
+
+/**
+ * The characters of unstructured text, a phrase or a comment: encoded-words decoded, blanks between two of them dropped,
+ * a character that was cut in two by a pair of words of one charset put together again. Encoded-words are taken where
+ * people put them: inside other words, with blanks in them, folded. Other octets are UTF-8 or else windows-1252.
+ *
+ * @source RFC 2047 §6; RFC 2231 §5; RFC 6532 §3.2
+ */
+export const decodeHeaderText = (value: OctetText): string => {
+  const text = unfold(value);
+  let result = '';
+  let pending: { charset: string; octets: Uint8Array[] } | null = null;
+  const flush = (): void => {
+    if (pending === null) return;
+    result += decodeText(Buffer.concat(pending.octets), pending.charset).text;
+    pending = null;
+  };
+  let at = 0;
+  while (at < text.length) {
+    const start = text.indexOf('=?', at);
+    if (start < 0) break;
+    word.lastIndex = start;
+    const match = word.exec(text);
+    const between = text.slice(at, start);
+    if (match === null) {
+      flush();
+      result += rawText(text.slice(at, start + 2));
+      at = start + 2;
+      continue;
+    }
+    const [, charset = '', encoding = '', encoded = ''] = match;
+    const current = pending as { charset: string; octets: Uint8Array[] } | null;
+    const isAdjacent = current !== null && /^[ \t]*$/.test(between);
+    if (!isAdjacent) {
+      flush();
+      result += rawText(between);
+    }
+    const octets =
+      encoding.toLowerCase() === 'b'
+        ? decodeTransfer(Buffer.from(encoded, 'latin1'), 'base64')
+        : decodeQ(encoded);
+    const key = charset.toLowerCase();
+    if (isAdjacent && current?.charset === key) current.octets.push(octets);
+    else {
+      flush();
+      pending = { charset: key, octets: [octets] };
+    }
+    at = word.lastIndex;
+  }
+  flush();
+  return result + rawText(text.slice(at));
+};
+
+const decodeQ = (encoded: OctetText): Uint8Array =>
+  Buffer.from(
+    encoded
+      .replace(/_/g, ' ')
+      .replace(/=([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
+    'latin1',
+  );
+
+/** Octets that say nothing about their charset. */
+const rawText = (text: OctetText): string => {
+  if (!/[\x80-\xff]/.test(text)) return text;
+  const octets = Buffer.from(text, 'latin1');
+  return decodeUtf8(octets) ?? decodeText(octets, null).text;
+};
+
+/**
+ * The characters of a parameter, by its name in lower case: RFC 2231 first, then a plain one, with the encoded-words that
+ * RFC 2047 §5 forbids there and everybody writes. Null when there is none.
+ *
+ * @source RFC 2231 §3, §4
+ */
+export const decodeParameter = (parameters: readonly Parameter[], name: string): string | null => {
+  const extended = parameters.find((parameter) => parameter.name.toLowerCase() === `${name}*`);
+  if (extended !== undefined) return decodeExtended(extended.value);
+  const plain = parameters.find((parameter) => parameter.name.toLowerCase() === name);
+  if (plain === undefined) return null;
+  return plain.value.includes('=?') ? decodeHeaderText(plain.value) : rawText(plain.value);
+};
+
+const decodeExtended = (value: OctetText): string => {
+  const match = /^([^']*)'([^']*)'/.exec(value);
+  const octets = Buffer.from(
+    value
+      .slice(match?.[0].length ?? 0)
+      .replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
+    'latin1',
+  );
+  const charset = match?.[1] ?? '';
+  return decodeText(octets, charset === '' ? null : charset).text;
+};
