@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { runCli } from '#app/cli';
 
 // A reader that goes away (`fengni log show | head`) is no fault.
@@ -7,6 +8,12 @@ for (const stream of [process.stdout, process.stderr]) {
     process.exit(0);
   });
 }
+
+// A bug is no answer: 1 means "checked and bad", so what nobody caught ends with 3.
+process.on('uncaughtException', (error) => {
+  process.stderr.write(`fengni: ${inspect(error)}\n`);
+  process.exit(3);
+});
 
 const { env, stdin, stdout, stderr } = process;
 process.exitCode = await runCli({

@@ -181,6 +181,10 @@ const readListeners = (given: unknown, portBase: number, report: Report): readon
 const readListener = (name: string, given: unknown, portBase: number, report: Report): Listener | null => {
   const section = `listen.${shortName(name)}`;
   const place = `[${section}]`;
+  if (!/^[a-z0-9][a-z0-9-]{0,31}$/.test(name)) {
+    report.problems.push(problem('config.listener-name', { name: shortName(name) }));
+    return null;
+  }
   const before = report.problems.length;
   const values = readTable(listen, given, place, section, report) as ValuesOf<typeof listen>;
   const service = values.service ?? (isServiceName(name) ? name : null);
@@ -193,6 +197,9 @@ const readListener = (name: string, given: unknown, portBase: number, report: Re
       }),
     );
     return null;
+  }
+  if (isServiceName(name) && name !== service) {
+    report.problems.push(problem('config.service-other-name', { name, service }));
   }
   const { port: defaultPort, tls: modes, isBuilt } = services[service];
   const isPortGiven = values.port !== null;

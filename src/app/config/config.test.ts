@@ -192,6 +192,12 @@ const refused: readonly [toml: string, message: string | RegExp][] = [
   ['[tls]\ncertificate = "a"', '[[tls.certificate]]: write it in double brackets, once for each'],
   ['[tls]\ncertificates = []', '[tls] certificates: there is no such setting; did you mean "certificate"?'],
   [
+    '[listen.imaps]\nservice = "smtp"\ntls = "starttls"\nport = 1',
+    '[listen.imaps] service: a listener called imaps serves imaps, not smtp; use another name for it',
+  ],
+  ['[listen.__proto__]\nservice = "smtp"', /^\[listen\.__proto__\]: not a name for a listener; use 1 to 32/],
+  ['[listen."a b"]\nservice = "smtp"', /^\[listen\.a b\]: not a name for a listener/],
+  [
     '[log]\nlevel = "trace"',
     /^\[log\] level: "trace" is not one of the words known here; use "debug", "info", "warn", "error"$/,
   ],

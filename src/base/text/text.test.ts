@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import fc from 'fast-check';
 import { FengniError } from '#base/errors';
 import { fillIn } from './catalogue.ts';
@@ -36,6 +39,19 @@ test('both languages have the same keys with the same placeholders, and no empty
     assert.notEqual(text, '', key);
     assert.notEqual(chinese, '', key);
   }
+});
+
+test('an area stands in both languages and in the catalogue, and no key in two areas', async () => {
+  const areas = fs.readdirSync(path.join(import.meta.dirname, 'en')).sort();
+  assert.deepEqual(fs.readdirSync(path.join(import.meta.dirname, 'zh')).sort(), areas);
+  const keys: string[] = [];
+  for (const area of areas) {
+    const exported = (await import(pathToFileURL(path.join(import.meta.dirname, 'en', area)).href)) as object;
+    for (const texts of Object.values(exported)) keys.push(...Object.keys(texts as object));
+  }
+  const twice = keys.filter((key, index) => keys.indexOf(key) !== index);
+  assert.deepEqual(twice, [], 'a later area would hide the text of an earlier one');
+  assert.deepEqual(keys.sort(), Object.keys(en).sort(), 'an area is missing in en.ts');
 });
 
 test('Chinese text has full-width punctuation after a Chinese character', () => {

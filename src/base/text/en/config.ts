@@ -12,6 +12,10 @@ export const config = {
     '{place} port: {address} port {port} is taken by [listen.{other}] already; use another port or address',
   'config.port-base-range':
     '--port-base {base}: port {port} of [listen.{name}] becomes {sum}; use at most {max}',
+  'config.listener-name':
+    '[listen.{name}]: not a name for a listener; use 1 to 32 small letters, digits and hyphens',
+  'config.service-other-name':
+    '[listen.{name}] service: a listener called {name} serves {name}, not {service}; use another name for it',
   'config.service-required':
     '[listen.{name}] service: "{name}" is not a service, so say which one this is; use {expected}',
   'config.tls-not-for-service': '[listen.{name}] tls: "{value}" is not for {service}; use {expected}',

@@ -13,6 +13,9 @@ export const config: Translation<typeof english> = {
   'config.same-port': '{place} port：{address} 的端口 {port} 已被 [listen.{other}] 占用；请换一个端口或地址',
   'config.port-base-range':
     '--port-base {base}：[listen.{name}] 的端口 {port} 会变成 {sum}；最大只能用 {max}',
+  'config.listener-name': '[listen.{name}]：不能作为监听的名字；请用 1 到 32 个小写字母、数字和连字符',
+  'config.service-other-name':
+    '[listen.{name}] service：名为 {name} 的监听只提供 {name}，而不是 {service}；请换一个名字',
   'config.service-required':
     '[listen.{name}] service：“{name}”不是服务名，请写明是哪一个服务；请用{expected}',
   'config.tls-not-for-service': '[listen.{name}] tls：“{value}”不能用于 {service}；请用{expected}',
