@@ -3,22 +3,34 @@ import { hex } from '#base/bytes';
 import { FengniError } from '#base/errors';
 import type { Io } from './io.ts';
 
-/** Makes a folder and its missing parents; all of their names are durable when it resolves. */
+/**
+ * Makes a folder and its missing parents; all of their names are durable when it resolves.
+ *
+ * A folder that is there already may have been made by a process that was killed before it synced the name: names above it are synced
+ * too, as far as this process may read the folders that hold them.
+ */
 export const makeFolderDurable = async (io: Io, path: string): Promise<void> => {
-  const known = await io.stat(path);
   const parent = dirname(path);
-  if (known === null) {
-    if (parent !== path) await makeFolderDurable(io, parent);
-    await io.makeFolder(path);
-  } else if (known.kind !== 'folder') {
+  if (parent === path) return;
+  const known = await io.stat(path).catch(allowNoAccess);
+  if (known !== undefined && known !== null && known.kind !== 'folder') {
     throw new FengniError('file-exists', {
       subject: `${path} is a file where a folder is needed`,
       remedy: 'move the file away',
     });
-  } else {
-    return;
   }
-  await io.syncFolder(parent);
+  await makeFolderDurable(io, parent);
+  if (known === null) {
+    await io.makeFolder(path);
+    await io.syncFolder(parent);
+  } else {
+    await io.syncFolder(parent).catch(allowNoAccess);
+  }
+};
+
+const allowNoAccess = (error: unknown): undefined => {
+  if (error instanceof FengniError && error.code === 'no-access') return undefined;
+  throw error;
 };
 
 /**

@@ -7,6 +7,7 @@ const codes: Readonly<Record<string, readonly [code: string, remedy: string]>> =
   ENOSPC: ['disk-full', 'free space on the disk of the data folder, then start again'],
   EDQUOT: ['disk-full', 'raise the quota of the owner of the data folder, then start again'],
   EACCES: ['no-access', 'run the command as the owner of the data folder'],
+  ERR_ACCESS_DENIED: ['no-access', 'this role may not reach the file; start Fengni by its own launcher'],
   EPERM: ['no-access', 'run the command as the owner of the data folder'],
   EROFS: ['no-access', 'the file system is read-only; look for disk errors in the system log'],
 };

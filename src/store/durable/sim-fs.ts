@@ -278,14 +278,8 @@ export class SimFs implements Io {
           () => this.#write(path, node, pieces, position),
           () => {
             // A write that fails has written a part: none to all of it.
-            let rest = Math.floor(
-              fraction(this.#numbers()) * pieces.reduce((sum, piece) => sum + piece.length, 0),
-            );
-            const part = pieces.map((piece) => {
-              const kept = piece.subarray(0, rest);
-              rest -= kept.length;
-              return kept;
-            });
+            const written = Math.floor(fraction(this.#numbers()) * lengthOf(pieces));
+            const part = partOf(pieces, position, written);
             writeCache(node, part, position);
           },
         );
@@ -310,19 +304,14 @@ export class SimFs implements Io {
   }
 
   #write(path: string, node: File, pieces: readonly Uint8Array[], position: number): void {
-    const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    const length = lengthOf(pieces);
     const capacity = this.#options.capacityBytes ?? Number.POSITIVE_INFINITY;
     const room = capacity - this.#used() + Math.max(0, node.size - position);
     if (length <= room) {
       writeCache(node, pieces, position);
       return;
     }
-    let rest = Math.max(0, room);
-    const part = pieces.map((piece) => {
-      const kept = piece.subarray(0, rest);
-      rest -= kept.length;
-      return kept;
-    });
+    const part = partOf(pieces, position, Math.max(0, room));
     writeCache(node, part, position);
     throw ioError('write', path, 'ENOSPC');
   }
@@ -467,8 +456,22 @@ const applyChange = (names: Map<string, Node>, change: Change): void => {
   }
 };
 
+const lengthOf = (pieces: readonly Uint8Array[]): number =>
+  pieces.reduce((sum, piece) => sum + piece.length, 0);
+
+/** The first `lengthBytes` of the pieces, cut where a sector of the file ends: a sector is written whole or not at all. */
+const partOf = (pieces: readonly Uint8Array[], position: number, lengthBytes: number): Uint8Array[] => {
+  const end = Math.floor((position + lengthBytes) / sectorBytes) * sectorBytes;
+  let rest = lengthBytes >= lengthOf(pieces) ? lengthBytes : Math.max(0, end - position);
+  return pieces.map((piece) => {
+    const kept = piece.subarray(0, rest);
+    rest -= kept.length;
+    return kept;
+  });
+};
+
 const writeCache = (node: File, pieces: readonly Uint8Array[], position: number): void => {
-  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  const length = lengthOf(pieces);
   if (length === 0) return;
   const end = position + length;
   reserve(node, end);

@@ -309,12 +309,13 @@ class FileLog implements Log {
   }
 
   #newSegment(nowMs: number): Segment {
-    const { lastSeq, nextSeq, lastRecordHash, generation } = this.#state;
+    const { lastSeq, nextSeq, lastRecordHash, generation, epoch } = this.#state;
     const header = encodeSegmentHeader({
       shard: this.#options.shard,
       generation,
       revision: 0,
       firstSeq: nextSeq,
+      epoch,
       prevEnd: lastSeq === 0 ? null : { seq: lastSeq, offset: this.#endOffset, recordHash: lastRecordHash },
     });
     return {
@@ -338,6 +339,7 @@ class FileLog implements Log {
       await all([file.write(group.pieces, group.offset), ...slots.map(({ write }) => write())]);
       await all([file.dataSync(), ...slots.map((slot) => slot.file.dataSync())]);
     } catch (error) {
+      await segment.file?.close().catch(() => {});
       throw await this.#fail(error);
     }
     this.#durableSeq = group.last;

@@ -162,7 +162,7 @@ const examine = async (options: RecoveryOptions, inventory: Inventory): Promise<
   const linked = await checkLinks(io, files, newest);
   if (linked.kind === 'refused') return linked;
 
-  const start = linked.start ?? (await firstState(newest, slots, inventory.epochs));
+  const start = linked.start ?? firstState(newest);
   const scanned = await scanNewest(io, newest, start, slots);
   if (scanned.kind === 'refused') return scanned;
   const { state, end, groups } = scanned;
@@ -299,6 +299,8 @@ const checkLinks = async (
         'a later segment was begun after it',
       );
     }
+    if (commit.commit.epoch !== header.epoch)
+      return refuse(`epoch (${header.epoch} instead of ${commit.commit.epoch})`);
     start = {
       generation,
       lastSeq: prevEnd.seq,
@@ -314,35 +316,12 @@ const checkLinks = async (
 };
 
 /** The state at the start of a generation, from the header of its first file. */
-const firstState = async (
-  file: SegmentFile,
-  slots: KeySlots,
-  epochs: readonly number[],
-): Promise<ChainState> => {
-  const { header } = file;
-  const generation = header?.generation ?? 1;
-  const empty = emptyState(generation, 0);
-  return {
-    ...empty,
-    lastSeq: header?.prevEnd?.seq ?? 0,
-    nextSeq: header?.firstSeq ?? 1,
-    lastRecordHash: header?.prevEnd?.recordHash ?? zeros32,
-    epoch: await firstEpoch(generation, slots, epochs),
-  };
-};
-
-/** A generation takes its keys from files of its own. */
-export const firstEpoch = async (
-  generation: number,
-  slots: KeySlots,
-  epochs: readonly number[],
-): Promise<number> => {
-  for (const epoch of epochs) {
-    const of = await slots.generation(epoch);
-    if (of !== null && of >= generation) return epoch;
-  }
-  return (epochs.at(-1) ?? -1) + 1;
-};
+const firstState = ({ header }: SegmentFile): ChainState => ({
+  ...emptyState(header?.generation ?? 1, header?.epoch ?? 0),
+  lastSeq: header?.prevEnd?.seq ?? 0,
+  nextSeq: header?.firstSeq ?? 1,
+  lastRecordHash: header?.prevEnd?.recordHash ?? zeros32,
+});
 
 interface Scanned {
   kind: 'scanned';

@@ -45,6 +45,8 @@ async function* scanFile(
     const window = new Window(opened);
     let state: ChainState | null = null;
     for (let offset = segmentHeaderBytes; offset < end; ) {
+      // Behind the last durable group may lie one that is being written, or one that never was.
+      if (state !== null && state.lastSeq >= toSeq) return;
       const read = await readGroup(window, offset, end, state);
       if (read.kind === 'bad') {
         if (!lossAccepted) throw damaged(file, read.at, `frame ${read.seq ?? ''}: ${read.field}`);

@@ -15,6 +15,8 @@ export interface SegmentHeader {
   generation: number;
   revision: number;
   firstSeq: number;
+  /** key epoch in use when the segment was opened */
+  epoch: number;
   /** null in the first file of the first generation */
   prevEnd: PrevEnd | null;
 }
@@ -37,6 +39,7 @@ export const encodeSegmentHeader = (header: SegmentHeader): Uint8Array => {
   view.setUint32(16, header.shard);
   view.setUint32(20, header.generation);
   view.setUint32(24, header.revision);
+  view.setUint32(28, header.epoch);
   putU64(view, 32, header.firstSeq);
   if (header.prevEnd !== null) {
     putU64(view, 40, header.prevEnd.seq);
@@ -60,8 +63,7 @@ export const parseSegmentHeader = (octets: Uint8Array): ParsedSegmentHeader => {
     return { kind: 'bad', field: 'headerLength' };
   if (view.getUint16(10) !== 1) return { kind: 'bad', field: 'format' };
   if (octets[12] !== 1) return { kind: 'bad', field: 'hash' };
-  const reserved =
-    isZeros(octets.subarray(13, 16)) && isZeros(octets.subarray(28, 32)) && isZeros(octets.subarray(88, 480));
+  const reserved = isZeros(octets.subarray(13, 16)) && isZeros(octets.subarray(88, 480));
   if (!reserved) return { kind: 'bad', field: 'reserved octets' };
   const firstSeq = getU64(view, 32);
   const seq = getU64(view, 40);
@@ -79,6 +81,7 @@ export const parseSegmentHeader = (octets: Uint8Array): ParsedSegmentHeader => {
       generation: view.getUint32(20),
       revision: view.getUint32(24),
       firstSeq,
+      epoch: view.getUint32(28),
       prevEnd: seq === 0 ? null : { seq, offset, recordHash },
     },
   };
