@@ -341,5 +341,5 @@ test('a power cut at any operation on its folder: never two roots for one size, 
     }
     await live(io, world);
   }
-  assert(cuts > 80, `${cuts} cuts`);
+  assert(cuts > 60, `${cuts} cuts`);
 });

@@ -266,6 +266,22 @@ test('a power cut at any operation leaves a ledger that opens and, after the sam
   assert(cuts > 60, `${cuts} cuts`);
 });
 
+test('full tiles are durable when append returns, whatever a cut does to the rest', async () => {
+  for (let seed = 1; seed <= 12; seed++) {
+    const io = new SimFs({ seed });
+    await io.makeFolder('/data');
+    await io.syncFolder('/');
+    const leaves = leavesOf(1_100);
+    const writer = await LedgerWriter.open(io, folder);
+    await writer.append(leaves);
+    const after = io.cutPower({ seed });
+    const again = await LedgerWriter.open(after, folder);
+    assert.equal(again.size, 1_024);
+    await again.append(leaves.slice(again.size));
+    assert.deepEqual((await verifyLedger({ io: after, folder, leaves, keys: [key] })).findings, []);
+  }
+});
+
 test('an upper tile that a cut kept from being written is written at the next start', async () => {
   const io = await newFs();
   const leaves = leavesOf(65_536 + 256);

@@ -18,7 +18,9 @@ import {
   isMessageId,
   type Leaf,
   leafBytesMax,
+  leafHash,
   messageId,
+  nodeHash,
   opens,
   parseLeaf,
   parseOrigin,
@@ -200,6 +202,16 @@ test('evidence texts are exactly these lines, whatever a stranger put into a val
     ),
     `results mx.example; none\nkey s._domainkey.example.org sha256=${base64(hash(0))}\n`,
   );
+});
+
+test('a recipients tree of fewer than 4 leaves is refused: it would tell their number', () => {
+  const recipient = { address: 'a@example.org', salt: hash(1) };
+  const own = leafHash(commitContent('rcp', recipient.salt, ascii(recipient.address)));
+  const path = [hash(2), hash(3)];
+  const one = nodeHash(own, hash(2));
+  assert(verifyRecipient(nodeHash(one, hash(3)), recipient, { index: 0, path }));
+  assert(!verifyRecipient(one, recipient, { index: 0, path: path.slice(0, 1) }));
+  assert(!verifyRecipient(own, recipient, { index: 0, path: [] }));
 });
 
 test('each recipient can be shown alone, in a tree of 2^n ≥ 4 leaves in random order', async () => {

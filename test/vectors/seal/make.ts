@@ -223,6 +223,15 @@ export const makeVectors = async (): Promise<{ vectors: Vector[]; files: Map<str
   add('good: a copy with LF', good, mail.replaceAll('\r\n', '\n'), null, 'good');
   add('good: the original alone with LF', good, original.replaceAll('\r\n', '\n'), null, 'not-given');
   add(
+    'good: a copy with LF in some lines',
+    good,
+    mail.replace('Hello,\r\n', 'Hello,\n').replace('admin@fengni.test\r\nX-', 'admin@fengni.test\nX-'),
+    null,
+    'good',
+  );
+  const mixed = mail.replace('\r\nAuthentication-Results: mail', '\nAuthentication-Results: mail');
+  add('good: a copy with LF in one line of the prefix', good, mixed, null, 'good');
+  add(
     'good: prefix with LF, original as it is',
     good,
     mail.slice(0, message.prefixBytes).replaceAll('\r\n', '\n') + original,
