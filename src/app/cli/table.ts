@@ -16,6 +16,7 @@ export interface CommandRow {
  * (or to an area of its own), and a row here. Import what is large inside `run`.
  */
 export const commands: readonly CommandRow[] = [
+  { name: 'serve', summaryKey: 'serve.summary', load: () => import('./commands/serve.ts') },
   { name: 'config', summaryKey: 'cli.config.summary', load: () => import('./commands/config.ts') },
   { name: 'version', summaryKey: 'cli.version.summary', load: () => import('./commands/version.ts') },
 ];

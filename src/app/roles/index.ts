@@ -6,4 +6,4 @@
  */
 export type { RoleFault, RoleMessage, RoleName, StartMessage, SupervisorMessage } from './messages.ts';
 export { roleNames } from './messages.ts';
-export { roleArguments } from './permissions.ts';
+export { programFolder, roleArguments } from './permissions.ts';

@@ -6,64 +6,69 @@ import type { RoleName } from './messages.ts';
 export const programFolder = path.resolve(import.meta.dirname, '../../..');
 
 interface Grants {
-  /** below the data folder, or absolute */
+  /** absolute paths */
   read: readonly string[];
   write: readonly string[];
-  /** node:sqlite does not ask the permission model: roles without a database cannot load it */
-  sqlite: boolean;
 }
 
-/** What each role may reach besides the program itself. Everything else is refused by Node. */
-const grants = (role: RoleName, folders: { data: string; sealer: string }): Grants => {
-  const data = (...names: string[]): string[] => names.map((name) => path.join(folders.data, name));
+/**
+ * What a role may reach besides the program itself; everything else is refused by Node. Null for the two that must sync: Node 26 has no
+ * fsync under its permission model, and a log without fsync is none. They parse nothing that a stranger sent.
+ */
+const grants = (role: RoleName, data: string): Grants | null => {
+  const paths = (...names: string[]): string[] => names.map((name) => path.join(data, name));
   const databases = (...names: string[]): string[] =>
-    data(...names.flatMap((name) => [name, `${name}-wal`, `${name}-shm`]));
+    paths(...names.flatMap((name) => [name, `${name}-wal`, `${name}-shm`]));
   switch (role) {
-    case 'sealer':
-      return { read: data('ledger'), write: [folders.sealer], sqlite: false };
-    case 'auth':
-      return { read: [], write: databases('secrets.db'), sqlite: true };
     case 'writer':
-      return {
-        read: data('FORMAT'),
-        write: [
-          ...data('segments', 'keys', 'large', 'ledger', 'anchors', 'spool', 'poison', 'lock'),
-          ...databases('index.db', 'state.db', 'search.db', 'scratch.db', 'lock'),
-        ],
-        sqlite: true,
-      };
+    case 'sealer':
+      return null;
+    case 'auth':
+      return { read: [], write: databases('secrets.db') };
     case 'access':
       return {
-        read: [...data('FORMAT', 'segments', 'keys', 'large'), ...databases('index.db', 'state.db')],
+        read: [...paths('segments', 'keys', 'large'), ...databases('index.db', 'state.db')],
         write: [],
-        sqlite: true,
       };
     case 'web':
-      return { read: data('ledger'), write: [], sqlite: false };
+      return { read: paths('ledger'), write: [] };
     case 'mx':
     case 'parser':
-      return { read: [], write: [], sqlite: false };
+      return { read: [], write: [] };
   }
 };
 
+/** node:sqlite does not ask the permission model: a role without a database cannot load it. */
+const withDatabase: ReadonlySet<RoleName> = new Set(['writer', 'auth', 'access']);
+
 /**
- * Node's arguments for a role: the permission model, and what it may read and write.
+ * Node's arguments for a role.
  *
  * A wall against mistakes and path tricks, not against an attacker who runs native code (ARCHITECTURE.md, “Walls”).
  */
 export const roleArguments = (
   role: RoleName,
-  folders: { data: string; sealer: string; compileCache: string | null },
+  folders: { data: string; compileCache: string | null },
 ): string[] => {
-  const { read, write, sqlite } = grants(role, folders);
+  const always = [
+    '--disable-warning=ExperimentalWarning',
+    '--disallow-code-generation-from-strings',
+    '--disable-proto=delete',
+    ...(withDatabase.has(role) ? [] : ['--no-experimental-sqlite']),
+  ];
+  const granted = grants(role, folders.data);
+  if (granted === null) return always;
   const code = ['src', 'package.json', 'node_modules'].map((name) => path.join(programFolder, name));
   const cache = folders.compileCache === null ? [] : [folders.compileCache];
+  const { read, write } = granted;
   return [
+    ...always,
     '--permission',
     '--allow-net',
-    '--disable-warning=ExperimentalWarning',
-    ...(sqlite ? [] : ['--no-experimental-sqlite']),
-    ...[...code, ...read, ...write, ...cache].flatMap((name) => allow('--allow-fs-read', name)),
+    // A socket whose path is long is reached through a descriptor of its folder.
+    ...[...code, path.join(folders.data, 'run'), ...read, ...write, ...cache].flatMap((name) =>
+      allow('--allow-fs-read', name),
+    ),
     ...[...write, ...cache].flatMap((name) => allow('--allow-fs-write', name)),
   ];
 };

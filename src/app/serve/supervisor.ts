@@ -22,7 +22,7 @@ export interface RolePlan {
 
 export interface SupervisorOptions {
   plan(role: RoleName): RolePlan;
-  folders: { data: string; sealer: string; compileCache(role: RoleName): string | null };
+  folders: { data: string; compileCache(role: RoleName): string | null };
   logger: Logger;
   /** a role says that starting again would not help */
   onFatal(fault: FengniError): void;
@@ -67,7 +67,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
     const child = spawn(
       process.execPath,
       [
-        ...roleArguments(role, { ...options.folders, compileCache }),
+        ...roleArguments(role, { data: options.folders.data, compileCache }),
         path.join(import.meta.dirname, '../roles/role-main.ts'),
       ],
       {

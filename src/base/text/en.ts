@@ -2,6 +2,7 @@ import { cli } from './en/cli.ts';
 import { config } from './en/config.ts';
 import { errors } from './en/errors.ts';
 import { processErrors } from './en/process-errors.ts';
+import { serve } from './en/serve.ts';
 import { web } from './en/web.ts';
 
 /** The English catalogue: one file an area, merged here. It also says which keys and placeholders exist. */
@@ -10,5 +11,6 @@ export const en = {
   ...config,
   ...errors,
   ...processErrors,
+  ...serve,
   ...web,
 } as const;

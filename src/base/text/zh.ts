@@ -4,6 +4,7 @@ import { cli } from './zh/cli.ts';
 import { config } from './zh/config.ts';
 import { errors } from './zh/errors.ts';
 import { processErrors } from './zh/process-errors.ts';
+import { serve } from './zh/serve.ts';
 import { web } from './zh/web.ts';
 
 /** The Chinese catalogue: the same areas and keys as the English one. */
@@ -12,5 +13,6 @@ export const zh: Translation<typeof en> = {
   ...config,
   ...errors,
   ...processErrors,
+  ...serve,
   ...web,
 };

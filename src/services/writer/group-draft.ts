@@ -18,7 +18,16 @@ import {
 } from '#store/index';
 import type { FrameDraft, GroupBuilder } from '#store/log';
 import { fileKeyBytes, payloadNonceBytes, sealPayload, sha256, sha256Of } from '#store/segments';
-import { base64, commitContent, type EventLeafKind, encodeLeaf, type Leaf, saltBytes } from '#trust/seal';
+import {
+  base64,
+  commitContent,
+  type EventLeafKind,
+  encodeLeaf,
+  type Leaf,
+  leafHash,
+  parseLeaf,
+  saltBytes,
+} from '#trust/seal';
 
 /** Rows of these tables name no person: they stand in the log in clear (FORMATS §2). */
 export const impersonalTables: ReadonlySet<string> = new Set(['domain', 'setting']);
@@ -42,16 +51,36 @@ interface Placed {
  */
 export class GroupDraft {
   readonly events: LogEvent[] = [];
-  /** leaves in their order, as the ledger takes them */
-  readonly leaves: { index: number; octets: Uint8Array }[] = [];
+  /** RFC 6962 leaf hashes of the records so far, for a `frames` leaf */
+  readonly recordLeafHashes: Uint8Array[] = [];
   readonly timeMs: number;
+  /** whether it holds a leaf other than `frames`: those alone cause no head (FORMATS §5) */
+  asksForHead = false;
   readonly #builder: GroupBuilder;
+  readonly #openingFrames: number;
   readonly #random: Random;
 
   constructor(builder: GroupBuilder, timeMs: number, random: Random) {
     this.#builder = builder;
     this.timeMs = timeMs;
     this.#random = random;
+    this.#openingFrames = builder.count;
+    // What the log itself put in front, such as the leaf of a closed segment, counts like any other frame.
+    for (const { placed, draft } of builder.opening) {
+      this.recordLeafHashes.push(leafHash(placed.recordHash));
+      if (draft.leaf === null || placed.leafIndex === null) continue;
+      const leaf = parseLeaf(draft.leaf);
+      this.asksForHead = true;
+      const { kind, timeMs } = leaf;
+      this.events.push({
+        type: 'leaf',
+        seq: placed.seq,
+        leafIndex: placed.leafIndex,
+        kind,
+        timeMs,
+        dayCount: null,
+      });
+    }
   }
 
   get nextSeq(): number {
@@ -59,7 +88,7 @@ export class GroupDraft {
   }
 
   get isEmpty(): boolean {
-    return this.#builder.count === 0;
+    return this.#builder.count === this.#openingFrames;
   }
 
   /** A slot under a key of its own. */
@@ -194,6 +223,7 @@ export class GroupDraft {
   }
 
   #leaf(fields: LeafFields): Uint8Array {
+    if (fields.kind !== 'frames') this.asksForHead = true;
     return encodeLeaf({ ...fields, seq: this.nextSeq, timeMs: this.timeMs } as Leaf);
   }
 
@@ -222,9 +252,7 @@ export class GroupDraft {
 
   #add(draft: FrameDraft): Placed {
     const placed = this.#builder.add(draft);
-    if (draft.leaf !== null && placed.leafIndex !== null) {
-      this.leaves.push({ index: placed.leafIndex, octets: draft.leaf });
-    }
+    this.recordLeafHashes.push(leafHash(placed.recordHash));
     return { seq: placed.seq, leafIndex: placed.leafIndex, at: placed.address };
   }
 

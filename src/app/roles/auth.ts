@@ -1,0 +1,41 @@
+import net from 'node:net';
+import path from 'node:path';
+import { systemClock, systemRandom } from '#base/clock';
+import { serveIpc } from '#net/ipc';
+import { type Attempt, createAuth } from '#services/auth';
+import { openSecrets } from '#store/secrets';
+import { listenOn } from './listen.ts';
+import type { RoleContext, RunningRole } from './role-main.ts';
+
+/** Passwords: the only process that opens `secrets.db`. */
+export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> => {
+  const secrets = openSecrets({ path: path.join(start.dataFolder, 'secrets.db') });
+  const auth = createAuth({ secrets, clock: systemClock, random: systemRandom });
+  const unconfirmed = auth.unconfirmed().length;
+  // Each is a change that is durable here and whose ROW is not: the writer asks for them and logs their rows.
+  if (unconfirmed > 0)
+    logger.warn('changes of passwords without their row in the log', { count: unconfirmed });
+  const server = net.createServer();
+  const ipc = serveIpc(server, {
+    methods: {
+      verify: async (attempt: Attempt) => ({ result: await auth.verify(attempt) }),
+      setPassword: async (account: { user: string; account: string; password: string }) => ({
+        result: await auth.setPassword(account),
+      }),
+      disable: ({ user }: { user: string }) => ({ result: auth.disable(user) }),
+      enable: ({ user }: { user: string }) => ({ result: auth.enable(user) }),
+      removeAccount: ({ user }: { user: string }) => ({ result: auth.removeAccount(user) }),
+      unconfirmed: () => ({ result: auth.unconfirmed() }),
+      confirm: ({ id }: { id: number }) => ({ result: auth.confirm(id) }),
+      status: () => ({ result: auth.status() }),
+    },
+    onMistake: (error, method) => logger.error('auth call failed', { method, error: String(error) }),
+  });
+  await listenOn(server, start.internal.auth ?? -1);
+  return {
+    stop: async () => {
+      await ipc.close(2_000);
+      secrets.close();
+    },
+  };
+};

@@ -1,0 +1,24 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import type { Directory, MailIndex } from '#store/index';
+import { openSqliteDirectory, openSqliteIndex } from '#store/sqlite';
+
+/** `index.db` and `state.db` of a data folder, for the one who writes them. */
+export const projectionsIn = (
+  dataFolder: string,
+  fresh: boolean,
+): { index: MailIndex; directory: Directory } => {
+  if (fresh) removeProjections(dataFolder);
+  return {
+    index: openSqliteIndex(path.join(dataFolder, 'index.db'), { readOnly: false }),
+    directory: openSqliteDirectory(path.join(dataFolder, 'state.db'), { readOnly: false }),
+  };
+};
+
+/** Throws the projections away: the log has everything. */
+export const removeProjections = (dataFolder: string): void => {
+  for (const name of ['index.db', 'state.db']) {
+    for (const suffix of ['', '-wal', '-shm'])
+      fs.rmSync(path.join(dataFolder, name + suffix), { force: true });
+  }
+};

@@ -1,0 +1,172 @@
+import { FengniError } from '#base/errors';
+import type { Logger } from '#base/logger';
+import { addressKey } from '#message/address';
+import type { MailstoreOutcome } from '#services/mailstore';
+import {
+  type AccountRow,
+  addAccount,
+  addAlias,
+  addDomain,
+  type CommitQueue,
+  changeAccount,
+  removeAlias,
+} from '#services/writer';
+import type { Directory } from '#store/index';
+
+/** The `auth` role, as the writer asks it. */
+export interface AuthPort {
+  setPassword(account: { user: string; account: string; password: string }): Promise<AuthChange>;
+  disable(user: string): Promise<AuthChange | null>;
+  enable(user: string): Promise<AuthChange | null>;
+  unconfirmed(): Promise<readonly AuthChange[]>;
+  confirm(id: number): Promise<void>;
+}
+
+interface AuthChange {
+  id: number;
+  kind: string;
+  user: string;
+  version: number;
+}
+
+export interface ListedAccount {
+  account: string;
+  address: string;
+  disabled: boolean;
+  hasPassword: boolean;
+  createdMs: number;
+}
+
+export interface Administration {
+  /** @throws {FengniError} `domain-refused` */
+  addDomain(domain: string): Promise<{ domain: string }>;
+  domains(): string[];
+  /** @throws {FengniError} `account-refused`, `password-not-allowed` */
+  addAccount(address: string, password: string): Promise<{ account: string; address: string }>;
+  setPassword(address: string, password: string): Promise<void>;
+  setDisabled(address: string, disabled: boolean): Promise<void>;
+  accounts(): ListedAccount[];
+  account(address: string): ListedAccount | null;
+  addAlias(address: string, targets: readonly string[]): Promise<{ address: string }>;
+  removeAlias(address: string): Promise<void>;
+  aliases(): { address: string; targets: readonly string[] }[];
+  /** writes the rows of changes that a crash cut off from theirs */
+  finishChanges(): Promise<number>;
+}
+
+export const createAdministration = (options: {
+  queue: Pick<CommitQueue, 'submit'>;
+  directory: Directory;
+  auth: AuthPort;
+  logger: Logger;
+}): Administration => {
+  const { queue, directory, auth, logger } = options;
+
+  const keyOf = (address: string): string => {
+    const key = addressKey(address);
+    if (key === null) throw refusedWith('account-refused', `${address} is not an address`);
+    return key;
+  };
+  const rowOf = (address: string): { key: string; row: AccountRow } => {
+    const key = keyOf(address);
+    const row = directory.row('account', key);
+    if (row === null) throw refusedWith('account-refused', `${address} is no account here`);
+    return { key, row: row as unknown as AccountRow };
+  };
+  /** the row that a change of `secrets.db` asks for; then the change is done */
+  const follow = async (change: AuthChange): Promise<void> => {
+    await queue.submit(
+      changeAccount(change.user, change.kind, (row) => ({
+        ...row,
+        passwordVersion: Math.max(row.passwordVersion, change.version),
+        disabled:
+          change.kind === 'account-disabled'
+            ? true
+            : change.kind === 'account-enabled'
+              ? false
+              : row.disabled,
+      })),
+    );
+    await auth.confirm(change.id);
+  };
+  const listed = (value: unknown): ListedAccount => {
+    const row = value as AccountRow;
+    return {
+      account: row.id,
+      address: row.address,
+      disabled: row.disabled,
+      hasPassword: row.passwordVersion > 0,
+      createdMs: row.createdMs,
+    };
+  };
+
+  return {
+    addDomain: async (domain) => {
+      const outcome = await queue.submit(addDomain(domain));
+      return { domain: done(outcome, 'domain-refused').domain };
+    },
+    domains: () => directory.rows('domain').map(({ key }) => key),
+    addAccount: async (address, password) => {
+      const outcome = await queue.submit(addAccount(address));
+      const { account, key } = done(outcome, 'account-refused');
+      await follow(await auth.setPassword({ user: key, account, password }));
+      return { account, address: key };
+    },
+    setPassword: async (address, password) => {
+      const { key, row } = rowOf(address);
+      await follow(await auth.setPassword({ user: key, account: row.id, password }));
+    },
+    setDisabled: async (address, disabled) => {
+      const { key } = rowOf(address);
+      const change = await (disabled ? auth.disable(key) : auth.enable(key));
+      if (change !== null) await follow(change);
+      else {
+        // An account without a password has no verifier; mail for it stops all the same.
+        const action = disabled ? 'account-disabled' : 'account-enabled';
+        done(
+          await queue.submit(changeAccount(key, action, (row) => ({ ...row, disabled }))),
+          'account-refused',
+        );
+      }
+    },
+    accounts: () => directory.rows('account').map(({ value }) => listed(value)),
+    account: (address) => {
+      const row = directory.row('account', keyOf(address));
+      return row === null ? null : listed(row);
+    },
+    addAlias: async (address, targets) => {
+      const outcome = await queue.submit(addAlias(address, targets));
+      return { address: done(outcome, 'alias-refused').key };
+    },
+    removeAlias: async (address) => {
+      done(await queue.submit(removeAlias(address)), 'alias-refused');
+    },
+    aliases: () =>
+      directory
+        .rows('alias')
+        .map(({ key, value }) => ({ address: key, targets: value['targets'] as readonly string[] })),
+    finishChanges: async () => {
+      let count = 0;
+      for (;;) {
+        const changes = await auth.unconfirmed();
+        if (changes.length === 0) break;
+        for (const change of changes) await follow(change);
+        count += changes.length;
+      }
+      if (count > 0) logger.warn('rows of password changes were written after a crash', { count });
+      return count;
+    },
+  };
+};
+
+const done = <T>(outcome: MailstoreOutcome<T>, code: string): T => {
+  if (outcome.kind === 'refused') throw refusedWith(code, outcome.text);
+  return outcome;
+};
+
+const refusedWith = (code: string, subject: string): FengniError =>
+  new FengniError(code, {
+    subject,
+    remedy: 'see "fengni domain list", "fengni account list" and "fengni alias list"',
+    exitStatus: 2,
+  });

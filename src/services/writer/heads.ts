@@ -1,0 +1,212 @@
+import { FengniError } from '#base/errors';
+import type { Logger } from '#base/logger';
+import type { LedgerWriter } from '#store/ledger';
+import { CompactRange } from '#trust/seal';
+import type { CommitQueue } from './commit-queue.ts';
+import type { Decision } from './decision.ts';
+import type { GroupDraft } from './group-draft.ts';
+
+/** The only one that signs: a process of its own, which believes nobody. */
+export interface SealerPort {
+  /**
+   * @returns the signed head of exactly this tree, or why it will not be signed
+   * @throws {FengniError} retryable while the sealer does not answer
+   */
+  advance(request: {
+    generation: number;
+    origin: string;
+    size: number;
+    root: Uint8Array;
+  }): Promise<{ kind: 'signed'; note: Uint8Array } | { kind: 'refused'; reason: string }>;
+}
+
+export interface HeadsOptions {
+  queue: CommitQueue;
+  ledger: LedgerWriter;
+  sealer: SealerPort;
+  generation: number;
+  origin: string;
+  logger: Logger;
+  /** `seq` of the newest `frames` leaf's record, 0 when there is none, and what follows it in the log, its own included */
+  frames: { seq: number; hashes: readonly Uint8Array[] };
+  /** leaves that the ledger does not have yet */
+  leaves: readonly Uint8Array[];
+  /** whether the newest leaf that asks for a head is under none yet */
+  due: boolean;
+  /** size of the newest signed head */
+  sealedSize: number;
+  schedule(work: () => void, ms: number): () => void;
+  /** the ledger's files cannot be written: the process has to start again */
+  failed(error: FengniError): void;
+}
+
+export interface SealStatus {
+  sealer: 'none' | 'signing' | 'down' | 'refusing';
+  reason: string | null;
+  sealedSize: number;
+}
+
+export interface Heads {
+  /** to be called for each group that is durable */
+  committed(
+    group: { first: number; recordLeafHashes: readonly Uint8Array[] },
+    draft: GroupDraft,
+    ownLeaves: readonly Uint8Array[],
+  ): void;
+  status(): SealStatus;
+  /** fulfilled when a head covers everything that was durable at the call, or the sealer will not or does not sign */
+  settle(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** after a leaf that asks for a head; what comes meanwhile shares it */
+const gatherMs = 200;
+/** between two tries while the sealer does not answer */
+const retryMs = 500;
+
+/**
+ * Signed heads: at most one a second's worth of leaves behind the log, never one before its leaves are durable.
+ *
+ * A `frames` leaf over all records since the last one; then the ledger's tiles; then the sealer, which reads them itself; then a HEAD
+ * frame and `ledger/g<N>/checkpoint`. While the sealer is down or refuses, mail flows; one `advance` catches up.
+ */
+export const createHeads = (options: HeadsOptions): Heads => {
+  const { queue, ledger, sealer, logger } = options;
+  let framesSeq = options.frames.seq;
+  /** record leaf hashes from the last `frames` record on, its own first */
+  let hashes: Uint8Array[] = [...options.frames.hashes];
+  let leaves: Uint8Array[] = [...options.leaves];
+  let due = options.due;
+  let cancel: (() => void) | null = null;
+  let running: Promise<void> | null = null;
+  let stopped = false;
+  const status: SealStatus = {
+    sealer: options.sealedSize > 0 ? 'signing' : 'none',
+    reason: null,
+    sealedSize: options.sealedSize,
+  };
+  let newFramesSeq = 0;
+
+  const framesLeaf: Decision<object> = {
+    accounts: [],
+    reads: 'counters',
+    bytes: 1_024,
+    decide: ({ draft }) => {
+      const root = new CompactRange();
+      for (const hash of hashes) root.append(hash);
+      for (const hash of draft.recordLeafHashes) root.append(hash);
+      const first =
+        framesSeq === 0 ? draft.nextSeq - draft.recordLeafHashes.length - hashes.length : framesSeq;
+      newFramesSeq = draft.leaf({ kind: 'frames', first, last: draft.nextSeq - 1, root: root.root() }).seq;
+      return { kind: 'done' };
+    },
+  };
+
+  const round = async (): Promise<void> => {
+    due = false;
+    await queue.submit(framesLeaf);
+    const taken = leaves;
+    leaves = [];
+    try {
+      await ledger.append(taken);
+    } catch (error) {
+      options.failed(error instanceof FengniError ? error : ledgerFailed(error));
+      return;
+    }
+    const size = ledger.size;
+    const root = ledger.root();
+    const answer = await sealer.advance({
+      generation: options.generation,
+      origin: options.origin,
+      size,
+      root,
+    });
+    if (answer.kind === 'refused') {
+      if (status.sealer !== 'refusing')
+        logger.error('sealer refuses to sign', { size, reason: answer.reason });
+      status.sealer = 'refusing';
+      status.reason = answer.reason;
+      return;
+    }
+    if (status.sealer !== 'signing') logger.info('sealer signs', { size });
+    status.sealer = 'signing';
+    status.reason = null;
+    status.sealedSize = size;
+    await queue.submit({
+      accounts: [],
+      reads: 'counters',
+      bytes: 1_024,
+      decide: ({ draft }) => {
+        draft.head(answer.note);
+        return { kind: 'done' };
+      },
+    });
+    await ledger.writeCheckpoint(answer.note);
+  };
+
+  const run = (): void => {
+    cancel = null;
+    if (running !== null || stopped) return;
+    running = round()
+      .catch((error: unknown) => {
+        // What was not signed is still due; the tiles are there, and the sealer catches up in one step.
+        due = true;
+        if (status.sealer !== 'down')
+          logger.warn('sealer does not answer', {
+            error: error instanceof Error ? error.message : String(error),
+          });
+        status.sealer = 'down';
+        status.reason = error instanceof FengniError ? error.code : String(error);
+      })
+      .finally(() => {
+        running = null;
+        if (due) plan(status.sealer === 'down' ? retryMs : gatherMs);
+      });
+  };
+
+  const plan = (ms: number): void => {
+    if (cancel !== null || stopped || running !== null) return;
+    cancel = options.schedule(run, ms);
+  };
+
+  if (due) plan(0);
+
+  return {
+    committed: (group, draft, ownLeaves) => {
+      hashes.push(...group.recordLeafHashes);
+      if (newFramesSeq >= group.first) {
+        // From the new `frames` record on, inclusive: the next leaf continues there.
+        const at = group.recordLeafHashes.length - (newFramesSeq - group.first);
+        hashes = hashes.slice(hashes.length - at);
+        framesSeq = newFramesSeq;
+        newFramesSeq = 0;
+      }
+      leaves.push(...ownLeaves);
+      if (draft.asksForHead) {
+        due = true;
+        plan(gatherMs);
+      }
+    },
+    status: () => ({ ...status }),
+    settle: async () => {
+      for (let round = 0; round < 3 && (due || running !== null); round++) {
+        cancel?.();
+        run();
+        await running;
+      }
+    },
+    stop: async () => {
+      stopped = true;
+      cancel?.();
+      await running;
+    },
+  };
+};
+
+const ledgerFailed = (cause: unknown): FengniError =>
+  new FengniError('ledger-unusable', {
+    subject: cause instanceof Error ? cause.message : String(cause),
+    remedy: 'the writer starts again and makes the tiles anew; look at the disk',
+    retryable: true,
+    cause,
+  });

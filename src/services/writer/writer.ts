@@ -1,0 +1,338 @@
+import path from 'node:path';
+import { FengniError } from '#base/errors';
+import type { Logger } from '#base/logger';
+import type { MailstoreChange, MailstoreWriter, WriterStatus } from '#services/mailstore';
+import type { Io } from '#store/durable';
+import type { Directory, LogEvent, MailIndex } from '#store/index';
+import { LedgerReader, LedgerWriter } from '#store/ledger';
+import {
+  type KnownHead,
+  type Log,
+  type LogRefusal,
+  openKeyReader,
+  openLog,
+  openSegmentReader,
+} from '#store/log';
+import { encodeLeaf, encodeOrigin, leafHash, parseCheckpoint, parseLeaf } from '#trust/seal';
+import { createAddresses } from './addresses.ts';
+import { type CommitQueue, createCommitQueue } from './commit-queue.ts';
+import { append, deliver } from './decide-delivery.ts';
+import { changeFlags, copy, expunge } from './decide-flags.ts';
+import { createMailbox, deleteMailbox, markRecent, renameMailbox, subscribe } from './decide-mailboxes.ts';
+import { createHeads, type SealerPort, type SealStatus } from './heads.ts';
+import { createLeafClock, type LeafClock } from './leaf-clock.ts';
+import { eventOf, type ParseElsewhere } from './replay.ts';
+import { WorkingState } from './working-state.ts';
+
+export interface Projections {
+  index: MailIndex;
+  directory: Directory;
+}
+
+export interface WriterOptions {
+  io: Io;
+  /** DATA */
+  folder: string;
+  shard: number;
+  /** names the log: its origin begins with the host name of its first day, whatever the configuration says later */
+  hostname: string;
+  /** opens the projections; `fresh` throws away what is there. @throws {FengniError} `projection-unusable` */
+  projections(fresh: boolean): Projections;
+  parse: ParseElsewhere;
+  sealer: SealerPort;
+  /** heads that others kept: the sealer's, one kept outside */
+  knownHeads: readonly KnownHead[];
+  logger: Logger;
+  schedule(work: () => void, ms: number): () => void;
+  /** the process has to start again */
+  failed(error: FengniError): void;
+}
+
+export interface Writer extends MailstoreWriter {
+  readonly kind: 'writer';
+  readonly queue: CommitQueue;
+  readonly directory: Directory;
+  readonly index: MailIndex;
+  readonly origin: string;
+  sealStatus(): SealStatus;
+  /** fulfilled when a signed head covers what was durable at the call, or the sealer does not sign */
+  settleHeads(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** events applied in one transaction while catching up */
+const replayBatch = 500;
+
+/**
+ * Recovers log and projections and opens the writer.
+ *
+ * @returns the refusal where the log is damaged or was rolled back: nothing was changed then
+ */
+export const openWriter = async (options: WriterOptions): Promise<Writer | LogRefusal> => {
+  const { io, folder, shard, logger } = options;
+  let leafClock: LeafClock | null = null;
+  const log = await openLog({
+    io,
+    folder,
+    shard,
+    knownHeads: [...(await ledgerHeads(io, folder)), ...options.knownHeads],
+    segmentLeaf: (closed, place) => {
+      const timeMs = leafClock?.timeMs(place.timeMs) ?? place.timeMs;
+      return encodeLeaf({ kind: 'segment', seq: place.seq, timeMs, ...closed });
+    },
+  });
+  if (log.kind === 'refused') return log;
+  const keys = openKeyReader({ io, folder, shard });
+  const segments = openSegmentReader({ io, folder });
+
+  const { index, directory } = await caughtUp(options, log, { keys, segments });
+  const addresses = createAddresses(directory);
+  leafClock = createLeafClock(index.marks());
+  const state = new WorkingState(index, async (ref) => {
+    const found = await keys.fileKey(ref);
+    return found.kind === 'clear' ? found.fileKey : null;
+  });
+
+  const hostname =
+    (directory.row('setting', 'origin')?.['hostname'] as string | undefined) ?? options.hostname;
+  const origin = encodeOrigin({ hostname, shard, generation: log.generation });
+  const ledger = await LedgerWriter.open(io, path.join(folder, 'ledger', `g${log.generation}`));
+  const listeners = new Set<(change: MailstoreChange) => void>();
+
+  let heads: ReturnType<typeof createHeads> | null = null;
+  const queue = createCommitQueue({
+    log,
+    index,
+    directory,
+    addresses,
+    state,
+    clock: io.clock,
+    leafClock,
+    random: io.random,
+    logger,
+    committed: (group, draft) =>
+      heads?.committed(
+        { first: group.firstSeq, recordLeafHashes: group.recordHashes.map(leafHash) },
+        draft,
+        group.leaves.map(({ octets }) => octets),
+      ),
+    notify: (changes) => {
+      for (const change of changes) for (const listener of listeners) listener(change);
+    },
+    failed: options.failed,
+  });
+
+  const unsealed = await sinceLastHead(
+    log,
+    index.marks().framesSeq,
+    ledger,
+    io,
+    path.join(folder, 'ledger', `g${log.generation}`),
+  );
+  heads = createHeads({
+    queue,
+    ledger,
+    sealer: options.sealer,
+    generation: log.generation,
+    origin,
+    logger,
+    frames: { seq: index.marks().framesSeq, hashes: unsealed.hashes },
+    leaves: unsealed.leaves,
+    due: unsealed.due,
+    sealedSize: unsealed.sealedSize,
+    schedule: options.schedule,
+    failed: options.failed,
+  });
+  if (log.nextLeafIndex === 0) await begin(queue, hostname, directory);
+
+  return {
+    kind: 'writer',
+    queue,
+    directory,
+    index,
+    origin,
+    sealStatus: () => (heads as NonNullable<typeof heads>).status(),
+    settleHeads: () => (heads as NonNullable<typeof heads>).settle(),
+    resolve: async (address) => addresses.resolve(address),
+    deliver: (message, recipients) => queue.submit(deliver(message, recipients)),
+    append: (request) => queue.submit(append(request)),
+    createMailbox: (request) => queue.submit(createMailbox(request)),
+    deleteMailbox: (request) => queue.submit(deleteMailbox(request)),
+    renameMailbox: (request) => queue.submit(renameMailbox(request)),
+    subscribe: (request) => queue.submit(subscribe(request)),
+    changeFlags: (request) => queue.submit(changeFlags(request)),
+    expunge: (request) => queue.submit(expunge(request)),
+    copy: (request) => queue.submit(copy(request)),
+    markRecent: (request) => queue.submit(markRecent(request)),
+    onChange: (listener) => {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    status: async (): Promise<WriterStatus> => {
+      const seal = (heads as NonNullable<typeof heads>).status();
+      return {
+        origin,
+        generation: log.generation,
+        nextSeq: log.nextSeq,
+        leafCount: log.nextLeafIndex,
+        sealedLeafCount: seal.sealedSize,
+        sealer: seal.sealer,
+        sealerReason: seal.reason,
+      };
+    },
+    stop: async () => {
+      await queue.idle();
+      await heads?.settle();
+      await heads?.stop();
+      await queue.close();
+      // The directory follows only its own rows while running: now it says how far the log goes.
+      directory.apply([], index.appliedSeq());
+      await log.close();
+      await keys.close();
+      await segments.close();
+      index.close();
+      directory.close();
+    },
+  };
+};
+
+/** Heads that lie in the data folder itself; a folder that was rolled back whole has old ones, which is why others keep some too. */
+const ledgerHeads = async (io: Io, folder: string): Promise<KnownHead[]> => {
+  const heads: KnownHead[] = [];
+  const ledger = path.join(folder, 'ledger');
+  if ((await io.stat(ledger)) === null) return heads;
+  for (const name of await io.readFolder(ledger)) {
+    const generation = /^g([1-9]\d{0,8})$/.exec(name)?.[1];
+    if (generation === undefined) continue;
+    const note = await new LedgerReader(io, path.join(ledger, name)).readCheckpoint();
+    if (note === null) continue;
+    try {
+      const { size, root } = parseCheckpoint(note);
+      heads.push({ source: `ledger/${name}/checkpoint`, generation: Number(generation), size, root });
+    } catch {
+      // A damaged checkpoint is told by verify; the writer makes a new one.
+    }
+  }
+  return heads;
+};
+
+/** Projections that have everything that the log has: what is missing is applied, what cannot be used or is ahead is made again. */
+const caughtUp = async (
+  options: WriterOptions,
+  log: Log,
+  readers: { keys: ReturnType<typeof openKeyReader>; segments: ReturnType<typeof openSegmentReader> },
+): Promise<Projections> => {
+  const { logger } = options;
+  const last = log.durableSeq;
+  let projections: Projections;
+  try {
+    projections = options.projections(false);
+    const applied = Math.max(projections.index.appliedSeq(), projections.directory.appliedSeq());
+    if (applied > last) {
+      // Only a roll-back of the log explains it; that the log says nothing of it was checked against every head that is known.
+      logger.error('projections are ahead of the log and are made again', { applied, last });
+      projections.index.close();
+      projections.directory.close();
+      projections = options.projections(true);
+    }
+  } catch (error) {
+    if (!(error instanceof FengniError)) throw error;
+    logger.error('projections cannot be used and are made again', {
+      code: error.code,
+      subject: error.subject,
+    });
+    projections = options.projections(true);
+  }
+  const from = Math.min(projections.index.appliedSeq(), projections.directory.appliedSeq()) + 1;
+  if (from <= last) {
+    await replay(log, from, last, projections, { ...readers, parse: options.parse });
+    logger.info('projections caught up with the log', { from, to: last });
+  }
+  return projections;
+};
+
+const replay = async (
+  log: Log,
+  from: number,
+  last: number,
+  { index, directory }: Projections,
+  readers: Parameters<typeof eventOf>[1],
+): Promise<void> => {
+  let events: LogEvent[] = [];
+  let upTo = 0;
+  const flush = (): void => {
+    if (upTo === 0) return;
+    index.apply(events, upTo);
+    directory.apply(events, upTo);
+    events = [];
+  };
+  const indexed = index.appliedSeq();
+  for await (const frame of log.scan(from)) {
+    const { seq } = frame.head.record;
+    // Mail that the index has already is not parsed again because the directory lags.
+    if (seq > indexed || isRow(frame.head.record.type)) {
+      const event = await eventOf(frame, readers);
+      if (event !== null && event !== 'erased') events.push(event);
+    }
+    upTo = seq;
+    if (events.length >= replayBatch) flush();
+  }
+  upTo = Math.max(upTo, last);
+  flush();
+};
+
+const rowType = 4;
+const isRow = (type: number): boolean => type === rowType;
+
+/** What the ledger and the next `frames` leaf need of the log: everything since the last of each. */
+const sinceLastHead = async (
+  log: Log,
+  framesSeq: number,
+  ledger: LedgerWriter,
+  io: Io,
+  ledgerFolder: string,
+): Promise<{ hashes: Uint8Array[]; leaves: Uint8Array[]; due: boolean; sealedSize: number }> => {
+  const reader = new LedgerReader(io, ledgerFolder);
+  const note = await reader.readCheckpoint();
+  let sealedSize = 0;
+  try {
+    if (note !== null) sealedSize = parseCheckpoint(note).size;
+  } catch {
+    sealedSize = 0;
+  }
+  // The last leaf in a full tile tells from which frame on leaves are missing.
+  let ledgerSeq = 0;
+  if (ledger.size > 0) {
+    for await (const entry of reader.entries(ledger.size - 1, ledger.size, ledger.size)) {
+      ledgerSeq = parseLeaf(entry).seq;
+    }
+  }
+  const hashes: Uint8Array[] = [];
+  const leaves: Uint8Array[] = [];
+  let due = false;
+  const from = Math.max(1, Math.min(framesSeq, ledgerSeq === 0 ? 0 : ledgerSeq + 1));
+  if (log.durableSeq >= from) {
+    for await (const frame of log.scan(from)) {
+      const { record, recordHash } = frame.head;
+      if (record.seq >= framesSeq) hashes.push(leafHash(recordHash));
+      if (record.leafIndex === null || record.leafIndex < ledger.size) continue;
+      leaves.push(frame.leaf.slice());
+      if (record.leafIndex >= sealedSize && parseLeaf(frame.leaf).kind !== 'frames') due = true;
+    }
+  }
+  return { hashes, leaves, due: due || (leaves.length > 0 && sealedSize === 0), sealedSize };
+};
+
+/** The first leaf of a log; which name it was given stands beside it. */
+const begin = async (queue: CommitQueue, hostname: string, directory: Directory): Promise<void> => {
+  await queue.submit({
+    accounts: [],
+    reads: 'rows',
+    bytes: 1_024,
+    decide: ({ draft }) => {
+      draft.leaf({ kind: 'genesis', previous: null });
+      if (directory.row('setting', 'origin') === null) draft.row('setting', 'origin', { hostname });
+      return { kind: 'done' };
+    },
+  });
+};

@@ -1,0 +1,119 @@
+import { equalBytes, fromHex } from '#base/bytes';
+import { FengniError } from '#base/errors';
+import type { Io } from '#store/durable';
+import {
+  decodeDeliver,
+  decodeMessage,
+  type KeyRef,
+  type MessageContent,
+  type MessageRow,
+} from '#store/index';
+import { openHead, openKeyReader, openSegmentReader } from '#store/log';
+import { isMessageLeaf, messageId, parseBase64, parseLeaf } from '#trust/seal';
+
+/** One original, open for reading. */
+export interface MessageBody {
+  sizeBytes: number;
+  head: MessageContent;
+  /** the leaf as it stands in the ledger */
+  leaf: Uint8Array;
+  /**
+   * Octets `start` to before `end` of the original, each piece verified before it is given out; up to 1 MiB the whole range before its
+   * first octet.
+   *
+   * @throws {FengniError} `payload-damaged`, `frame-damaged`
+   */
+  read(start: number, end: number): AsyncIterable<Uint8Array>;
+}
+
+export interface BodyReaders {
+  /** @throws {FengniError} `frame-damaged`, `payload-damaged`, `frame-content-damaged`, `message-erased`, `key-missing` */
+  message(
+    row: Pick<MessageRow, 'seq' | 'at' | 'key' | 'id' | 'sizeBytes' | 'sha256Hex'>,
+  ): Promise<MessageBody>;
+  /** the trace fields of one copy, from its own frame. @throws {FengniError} as `message` */
+  prefix(copy: { emailSeq: number; at: MessageRow['at']; key: KeyRef }): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
+/** Readers of one process; `folder` is DATA. */
+export const openBodyReaders = (options: { io: Io; folder: string; shard: number }): BodyReaders => {
+  const segments = openSegmentReader(options);
+  const keys = openKeyReader(options);
+
+  const fileKey = async (ref: KeyRef, what: string): Promise<Uint8Array> => {
+    const found = await keys.fileKey(ref);
+    if (found.kind === 'clear') return found.fileKey;
+    if (found.kind === 'destroyed') {
+      throw new FengniError('message-erased', {
+        subject: what,
+        remedy: 'it was erased for good; its proof remains',
+        exitStatus: 1,
+      });
+    }
+    throw new FengniError('key-missing', {
+      subject: `${what}: ${found.kind === 'missing' ? found.what : 'the key is wrapped'}`,
+      remedy: 'run "fengni verify"; put the key file back from a copy',
+      exitStatus: 1,
+    });
+  };
+
+  return {
+    message: async (row) => {
+      const what = `message ${row.id}`;
+      const frame = await segments.readFrame(row.at, row.seq);
+      const key = await fileKey(row.key, what);
+      const head = decodeMessage(openHead(frame, key));
+      const leaf = parseLeaf(frame.leaf);
+      // The index named this frame: that it is the message's own is checked, not believed.
+      const isIt = isMessageLeaf(leaf) && messageId(leaf.msg) === row.id;
+      if (!isIt || head.sizeBytes !== row.sizeBytes || head.sha256Hex !== row.sha256Hex) {
+        throw new FengniError('frame-damaged', {
+          subject: `${what}: the index leads to another message`,
+          remedy: 'run "fengni index rebuild"',
+          exitStatus: 1,
+        });
+      }
+      const payload = await segments.openOctets(frame, key, tableOf(head));
+      return {
+        sizeBytes: head.sizeBytes,
+        head,
+        leaf: frame.leaf,
+        read: (start, end) => payload.range(start, end),
+      };
+    },
+    prefix: async ({ emailSeq, at, key: ref }) => {
+      const frame = await segments.readFrame(at, emailSeq);
+      return decodeDeliver(openHead(frame, await fileKey(ref, `copy ${emailSeq}`))).prefix;
+    },
+    close: async () => {
+      await segments.close();
+      await keys.close();
+    },
+  };
+};
+
+/** 32 octets for each 64 KiB. */
+const tableOf = (head: MessageContent): Uint8Array => {
+  const table = new Uint8Array(head.chunks.length * 32);
+  for (const [at, chunk] of head.chunks.entries()) {
+    const hash = parseBase64(chunk);
+    if (hash?.length !== 32) {
+      throw new FengniError('frame-content-damaged', {
+        subject: 'the chunk table of a message',
+        remedy: 'run "fengni verify --repair"',
+        exitStatus: 1,
+      });
+    }
+    table.set(hash, at * 32);
+  }
+  // A message of one chunk has one hash, which is its digest.
+  if (head.chunks.length === 1 && !equalBytes(table, fromHex(head.sha256Hex) ?? new Uint8Array(0))) {
+    throw new FengniError('frame-content-damaged', {
+      subject: 'the digest of a message',
+      remedy: 'run "fengni verify --repair"',
+      exitStatus: 1,
+    });
+  }
+  return table;
+};
