@@ -15,8 +15,7 @@ const base64Alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123
 
 /** The text of modified UTF-7, or null where it is ill-formed or not the one way to write it. @source RFC 3501 §5.1.3 */
 export const decodeModifiedUtf7 = (encoded: string): string | null => {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the range is ASCII
-  if (!/^[\x00-\x7f]*$/.test(encoded)) return null;
+  if (!/^[ -~]*$/.test(encoded)) return null;
   if (!encoded.includes('&')) return encoded;
   let text = '';
   for (let at = 0; at < encoded.length; ) {

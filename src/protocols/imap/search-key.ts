@@ -28,6 +28,9 @@ export type ParsedSearch =
 /** Parentheses, NOT and OR inside one another. */
 export const searchDepthMax = 64;
 
+/** Found where it cannot be told from an argument without knowing the key's grammar: reading ends there. */
+class LaterKey extends Error {}
+
 type Test = (message: SearchedMessage) => boolean;
 
 const flagTests: Readonly<Record<string, Test>> = {
@@ -61,7 +64,6 @@ const dayMs = 86_400_000;
  */
 export const parseSearch = (args: Arguments, resolve: ResolveSet): ParsedSearch => {
   let needsMetadata = false;
-  let unsupported: string | null = null;
   const onMetadata = (test: (metadata: MessageMetadata) => boolean): Test => {
     needsMetadata = true;
     return ({ metadata }) => metadata !== null && test(metadata);
@@ -130,10 +132,8 @@ export const parseSearch = (args: Arguments, resolve: ResolveSet): ParsedSearch 
         return onMetadata(({ internalDateMs }) => internalDateMs >= day && internalDateMs < day + dayMs);
       }
     }
-    if (!later.has(name)) args.fail('there is no such search key');
-    unsupported ??= name;
-    args.rest();
-    return () => false;
+    if (later.has(name)) throw new LaterKey(name);
+    return args.fail('there is no such search key');
   };
 
   const keys = (depth: number, inside: boolean): Test[] => {
@@ -141,15 +141,19 @@ export const parseSearch = (args: Arguments, resolve: ResolveSet): ParsedSearch 
     if (inside) args.blanks();
     for (;;) {
       tests.push(key(depth));
-      if (unsupported !== null) return tests;
       const blank = args.blanks();
       if (inside ? args.skip(')') : args.atEnd) return tests;
       if (!blank) args.fail('a blank is missing');
     }
   };
 
-  const tests = keys(0, false);
-  if (unsupported !== null) return { kind: 'later', key: unsupported };
+  let tests: Test[];
+  try {
+    tests = keys(0, false);
+  } catch (error) {
+    if (error instanceof LaterKey) return { kind: 'later', key: error.message };
+    throw error;
+  }
   return {
     kind: 'search',
     search: { needsMetadata, matches: (message) => tests.every((test) => test(message)) },

@@ -119,6 +119,7 @@ export class ImapSession implements MailboxListener {
   idling = false;
   readonly #reader = new CommandReader(limitsBeforeLogin);
   #running = false;
+  #again = false;
   #closed = false;
   #paused = false;
   #peerEnded = false;
@@ -162,8 +163,8 @@ export class ImapSession implements MailboxListener {
   receive(octets: Uint8Array): void {
     if (this.#closed) return;
     this.#reader.push(octets);
-    if (!this.#running) void this.#run();
-    else if (!this.#paused && this.#reader.bufferedBytes > aheadBytesMax) {
+    this.#wake();
+    if (!this.#paused && this.#reader.bufferedBytes > aheadBytesMax) {
       this.#paused = true;
       this.transport.pause();
     }
@@ -201,14 +202,14 @@ export class ImapSession implements MailboxListener {
   peerEnded(): void {
     if (this.#closed) return;
     this.#peerEnded = true;
-    if (!this.#running) void this.#run();
+    this.#wake();
   }
 
   /** Says good-bye after the command that runs. */
   leave(text: string): void {
     if (this.#closed || this.#leaving !== null) return;
     this.#leaving = text;
-    if (!this.#running) this.#bye();
+    this.#wake();
   }
 
   /** Called by the mailbox's state. */
@@ -217,8 +218,7 @@ export class ImapSession implements MailboxListener {
     this.#wakeQueued = true;
     queueMicrotask(() => {
       this.#wakeQueued = false;
-      // whatever runs tells it at its end
-      if (!this.#running && this.idling && !this.#closed) void this.#run();
+      if (this.idling && !this.#closed) this.#wake();
     });
   }
 
@@ -316,10 +316,19 @@ export class ImapSession implements MailboxListener {
     return view;
   }
 
+  #wake(): void {
+    if (this.#running) this.#again = true;
+    else void this.#run();
+  }
+
   async #run(): Promise<void> {
     this.#running = true;
     try {
-      await this.#work();
+      do {
+        this.#again = false;
+        await this.#work();
+        // what came while this waited for the last step to end must not wait for the next octets
+      } while (this.#again && !this.#closed);
     } catch (error) {
       // nothing of what a client sends may get here: it is a bug of ours, and this session's end
       this.server.options.log.error('imap session failed', { cause: String(error) });
@@ -411,6 +420,12 @@ export class ImapSession implements MailboxListener {
       if (reply !== null) await this.#finish(continuation.tag, reply, continuation.tells, false);
       return;
     }
+    if (this.account === null && /^[A-Z]+ \S+ HTTP\//.test(text)) {
+      this.server.options.count('imap-http-refused');
+      this.transport.destroy();
+      this.closed();
+      return;
+    }
     const args = new Arguments(text, literals);
     let tag = '*';
     let found: { command: Command; byUid: boolean } | Reply;
@@ -420,11 +435,6 @@ export class ImapSession implements MailboxListener {
       found = this.#find(args);
     } catch (error) {
       if (!(error instanceof ImapSyntaxError)) throw error;
-      if (this.account === null && /^[A-Z]+ \S+ HTTP\//.test(text)) {
-        this.server.options.count('imap-http-refused');
-        this.transport.destroy();
-        return;
-      }
       this.#reply(tag, bad(`That is no command: ${error.message}`));
       return;
     }
@@ -513,7 +523,16 @@ export class ImapSession implements MailboxListener {
 
   #literal(event: ReaderEvent & { kind: 'literal' }): Promise<void> | null {
     const { text, literals } = event;
-    if (this.account !== null && /^\S+ +append +\S/i.test(text)) {
+    const append = this.#append;
+    if (append !== null) {
+      if (append.refused === null) append.sink.abort();
+      this.#append = null;
+      const reply = append.refused ?? bad('One message at a time: something follows it');
+      this.#afterDiscard = { tag: append.tag, reply };
+      this.#reader.refuseLiteral();
+      return null;
+    }
+    if (this.account !== null && /^[^ ]+ +append +[^ ]/i.test(text)) {
       return this.#appendBegin(event, new Arguments(text, literals));
     }
     if (!this.#reader.fitsLimit(event.sizeBytes)) {
