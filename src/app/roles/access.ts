@@ -1,7 +1,80 @@
+import path from 'node:path';
+import { systemClock } from '#base/clock';
+import { createCounters, createSessionGate, sessionGateDefaults } from '#net/connection';
+import { createMailstoreClient, createStandingConnection } from '#net/mailstore';
+import { createPop3Server, pop3ServerDefaults } from '#net/pop3';
+import { openAccessGate } from '#services/access';
+import type { Verdict } from '#services/auth';
+import { createLogin } from '#services/login';
+import { createPop3Login } from '#services/maildrop';
+import { nodeIo } from '#store/durable';
+import { openSqliteIndex } from '#store/sqlite';
 import { serveSockets } from './listen.ts';
 import type { RoleContext, RunningRole } from './role-main.ts';
+import { roleTls } from './tls.ts';
 
+const shard = 0;
+/** how long a command waits for a writer that is starting again */
+const writerWaitMs = 10_000;
+
+/** Mail read: IMAP and POP3. It reads index, segments and keys; it writes nothing, the writer does. */
 export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> => {
-  const listening = await serveSockets(start.sockets, logger, (socket) => socket.destroy());
-  return { stop: async () => listening.close() };
+  const { config, dataFolder } = start;
+  const socket = (name: string): string => path.join(dataFolder, 'run', name);
+  const writer = createMailstoreClient({ path: socket('writer'), waitMs: writerWaitMs, watches: true });
+  // The writer recovers the projections before it answers: then they can be opened.
+  await writer.status();
+  const index = openSqliteIndex(path.join(dataFolder, 'index.db'), { readOnly: true });
+  const gate = openAccessGate({
+    io: nodeIo,
+    folder: dataFolder,
+    shard,
+    damaged: (error, email) =>
+      logger.error('damaged message not served', {
+        id: email.message.id,
+        code: error.code,
+        subject: error.subject,
+      }),
+  });
+  const authConnection = createStandingConnection({ path: socket('auth'), waitMs: 5_000 });
+  const login = createLogin({
+    check: async (attempt) => (await authConnection.call<Verdict>('verify', attempt)).result,
+    logger,
+  });
+  const tls = roleTls(start.tls);
+  const sessions = createSessionGate(
+    {
+      ...sessionGateDefaults,
+      sessionsPerAddressMax: config.limits.sessionsPerAddress,
+      sessionsPerSecondMax: config.limits.sessionsPerSecond,
+      trusted: config.limits.trusted,
+    },
+    systemClock,
+  );
+  const counters = createCounters();
+  const pop3 = createPop3Server({
+    settings: { ...pop3ServerDefaults, hostname: config.server.hostname, stls: tls !== null },
+    login: createPop3Login({ login, index, gate, writer, logger }),
+    tls: tls?.connection('pop3') ?? null,
+    gate: sessions,
+    counters,
+    clock: systemClock,
+    log: logger,
+  });
+  const listening = await serveSockets(start.sockets, logger, (accepted, from) => {
+    if (from.service === 'pop3' || from.service === 'pop3s')
+      pop3.accept(accepted, from.tls === 'implicit' ? 'implicit' : 'none');
+    else accepted.destroy();
+  });
+  return {
+    stop: async () => {
+      listening.close();
+      await pop3.drain(3_000);
+      writer.close();
+      authConnection.close();
+      await gate.close();
+      index.close();
+    },
+    tls: (material) => tls?.update(material),
+  };
 };

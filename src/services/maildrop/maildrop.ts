@@ -1,0 +1,107 @@
+import { FengniError } from '#base/errors';
+import type { Logger } from '#base/logger';
+import type { Maildrop, OpenedMessage, Pop3Login, QuitOutcome } from '#protocols/pop3';
+import type { AccessGate } from '#services/access';
+import type { Login } from '#services/login';
+import type { MailstoreWriter } from '#services/mailstore';
+import { formatUidSet, type MailIndex } from '#store/index';
+
+const pageSize = 1_000;
+
+/** Lets a POP3 session into an account's INBOX. */
+export const createPop3Login = (options: {
+  login: Login;
+  index: MailIndex;
+  gate: AccessGate;
+  writer: Pick<MailstoreWriter, 'expunge'>;
+  logger: Logger;
+}): Pop3Login => ({
+  verify: async ({ user, password, peer }) => {
+    const outcome = await options.login.verify({ user, password, address: peer.address, protocol: 'pop3' });
+    switch (outcome.kind) {
+      case 'granted':
+        return openMaildrop(options, outcome.account);
+      case 'wrong':
+        return { kind: 'refused', code: 'AUTH', text: 'Wrong user name or password' };
+      case 'disabled':
+        return { kind: 'refused', code: 'AUTH', text: 'This account is disabled' };
+      case 'unavailable':
+        return { kind: 'refused', code: 'SYS/TEMP', text: 'Log-ins cannot be checked now, try again later' };
+    }
+  },
+});
+
+const openMaildrop = (
+  options: Parameters<typeof createPop3Login>[0],
+  account: string,
+): Awaited<ReturnType<Pop3Login['verify']>> => {
+  const { index, gate, writer, logger } = options;
+  let snapshot: { mailbox: string; entries: Entry[] };
+  try {
+    snapshot = inboxOf(index, account);
+  } catch (error) {
+    if (!(error instanceof FengniError)) throw error;
+    logger.error('inbox cannot be read', { account, code: error.code, subject: error.subject });
+    return { kind: 'refused', code: 'SYS/PERM', text: 'The inbox cannot be read; its administrator knows' };
+  }
+  const { mailbox, entries } = snapshot;
+
+  const open = async (at: number): Promise<OpenedMessage> => {
+    const entry = entries[at];
+    if (entry === undefined) return { kind: 'gone' };
+    try {
+      if (index.placementsByUid(mailbox, [entry.uid]).length === 0) return { kind: 'gone' };
+      const [email] = index.emails([entry.emailSeq]);
+      if (email === undefined) return { kind: 'gone' };
+      const opened = await gate.openAsOwner(account, email);
+      if (opened.kind !== 'found') return { kind: opened.kind };
+      return { kind: 'found', sizeBytes: opened.sizeBytes, octets: opened.read(0, opened.sizeBytes) };
+    } catch (error) {
+      if (!(error instanceof FengniError)) throw error;
+      logger.error('message cannot be read', { account, code: error.code, subject: error.subject });
+      return { kind: 'damaged' };
+    }
+  };
+
+  const quit = async (deleted: readonly number[]): Promise<QuitOutcome> => {
+    const uids = deleted.flatMap((at) => entries[at]?.uid ?? []).sort((a, b) => a - b);
+    if (uids.length === 0) return { kind: 'done' };
+    try {
+      const outcome = await writer.expunge({
+        account,
+        mailbox,
+        uids: formatUidSet(uids),
+        deletedOnly: false,
+        origin: '',
+      });
+      if (outcome.kind === 'done') return { kind: 'done' };
+      return { kind: 'failed', code: 'SYS/PERM', text: outcome.text };
+    } catch (error) {
+      logger.warn('messages could not be deleted', { account, error: String(error) });
+      return { kind: 'failed', code: 'SYS/TEMP', text: 'Some messages may not be deleted; try again later' };
+    }
+  };
+
+  const maildrop: Maildrop = { messages: entries, open, quit, close: () => {} };
+  return { kind: 'granted', maildrop };
+};
+
+interface Entry {
+  uid: number;
+  emailSeq: number;
+  sizeBytes: number;
+  uidl: string;
+}
+
+const inboxOf = (index: MailIndex, account: string): { mailbox: string; entries: Entry[] } => {
+  const inbox = index.mailboxByName(account, 'INBOX');
+  if (inbox === null) return { mailbox: '', entries: [] };
+  const entries: Entry[] = [];
+  for (let after = 0; ; ) {
+    const page = index.placements(inbox.id, after, pageSize);
+    for (const { uid, emailSeq, sizeBytes, uidl } of page) entries.push({ uid, emailSeq, sizeBytes, uidl });
+    const last = page.at(-1);
+    if (last === undefined || page.length < pageSize) return { mailbox: inbox.id, entries };
+    after = last.uid;
+  }
+};
