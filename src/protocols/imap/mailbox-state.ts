@@ -93,6 +93,11 @@ export class MailboxState {
     return index < this.count && this.uids[index] === uid ? index : -1;
   }
 
+  /** How many messages have this uid or a higher one. */
+  countFrom(uid: number): number {
+    return this.count - lowerBound(this.uids, this.count, uid);
+  }
+
   flagsOf(uid: number): FlagSet | null {
     const index = this.indexOf(uid);
     return index === -1 ? null : (this.flagSets[index] ?? null);
@@ -211,6 +216,11 @@ export class MailboxState {
     this.count = count;
     this.generation++;
     this.told();
+  }
+
+  /** UIDs below this one have been given, also to messages that are gone. */
+  reserve(uidNext: number): void {
+    if (uidNext > this.uidNext) this.uidNext = uidNext;
   }
 
   /** The mailbox is no more: its sessions end. */

@@ -128,8 +128,11 @@ export interface SelectedMailbox {
   readonly state: MailboxState;
   /** moves the mark of `\Recent` to before `uidNext` and says from which uid on mail is recent here; read-only: only says it */
   claimRecent(uidNext: number, readOnly: boolean): number | Promise<number>;
-  /** null for a message that is gone */
-  metadata(uids: readonly number[]): Promise<readonly (MessageMetadata | null)[]>;
+  /**
+   * @param parsed whether ENVELOPE and BODYSTRUCTURE are wanted; they may be empty otherwise
+   * @returns one for each uid, null for a message that is gone
+   */
+  metadata(uids: readonly number[], parsed: boolean): Promise<readonly (MessageMetadata | null)[]>;
   openBody(uid: number): Promise<OpenedBody>;
   /** uids that are gone are left out; `origin` comes back in the change that `state` tells */
   store(

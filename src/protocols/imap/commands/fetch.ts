@@ -40,6 +40,7 @@ class Fetch {
   readonly #view: MailboxView;
   readonly #request: FetchRequest;
   readonly #needsMetadata: boolean;
+  readonly #needsParsed: boolean;
   #gone = false;
   readonly #damaged: number[] = [];
   /** whether showing a message makes it `\Seen` */
@@ -52,8 +53,8 @@ class Fetch {
     this.#view = view;
     this.#request = request;
     this.#marks = !view.readOnly && request.sections.some(({ peek }) => !peek);
-    this.#needsMetadata =
-      request.internalDate || request.size || request.envelope || request.body || request.bodyStructure;
+    this.#needsParsed = request.envelope || request.body || request.bodyStructure;
+    this.#needsMetadata = this.#needsParsed || request.internalDate || request.size;
   }
 
   async run(ranges: readonly number[]): Promise<Reply> {
@@ -86,7 +87,10 @@ class Fetch {
     const view = this.#view;
     if (this.#marks) await this.#mark(indices);
     const metadata = this.#needsMetadata
-      ? await view.mailbox.metadata(indices.map((index) => view.uidAt(index)))
+      ? await view.mailbox.metadata(
+          indices.map((index) => view.uidAt(index)),
+          this.#needsParsed,
+        )
       : null;
     for (let at = 0; at < indices.length; at++) {
       const index = indices[at] ?? 0;

@@ -31,7 +31,7 @@ export const search: Command = {
     for (let from = 0; from < view.count; from += pageCount) {
       const to = Math.min(from + pageCount, view.count);
       const uids = Array.from(view.uids.subarray(from, to));
-      const metadata = parsed.search.needsMetadata ? await view.mailbox.metadata(uids) : null;
+      const metadata = parsed.search.needsMetadata ? await view.mailbox.metadata(uids, false) : null;
       for (let index = from; index < to; index++) {
         const flags = view.flagsAt(index);
         // a message that is gone, though not yet told, matches nothing

@@ -1,0 +1,141 @@
+import {
+  type AccountSession,
+  type AppendedMessage,
+  type AppendSink,
+  type ConnectionFacts,
+  type Done,
+  type MailboxInfo,
+  type MailboxRole,
+  type MailboxStatus,
+  type Refused,
+  type SelectedMailbox,
+  systemFlag,
+} from '#protocols/imap';
+import type { MailboxRow } from '#store/index';
+import { beginAppend } from './append.ts';
+import type { MailboxesContext } from './imap-login.ts';
+import { OpenMailbox } from './open-mailbox.ts';
+
+/** Who came, over what. */
+export interface SessionFacts {
+  /** the address's key */
+  readonly key: string;
+  readonly connection: ConnectionFacts;
+}
+
+const roles: readonly MailboxRole[] = ['All', 'Archive', 'Drafts', 'Flagged', 'Junk', 'Sent', 'Trash'];
+
+const noSuchMailbox = (code: 'NONEXISTENT' | 'TRYCREATE' = 'NONEXISTENT'): Refused => ({
+  kind: 'refused',
+  code,
+  text: 'There is no such mailbox',
+});
+
+/** One session's account. */
+export class MailboxAccount implements AccountSession {
+  readonly accountId: string;
+  readonly #context: MailboxesContext;
+  readonly #facts: SessionFacts;
+
+  constructor(context: MailboxesContext, accountId: string, facts: SessionFacts) {
+    this.#context = context;
+    this.accountId = accountId;
+    this.#facts = facts;
+  }
+
+  async list(): Promise<readonly MailboxInfo[]> {
+    const { index } = this.#context;
+    const subscribed = new Set(index.subscriptions(this.accountId));
+    const infos = index.mailboxes(this.accountId).map(
+      ({ name, role }): MailboxInfo => ({
+        name,
+        selectable: true,
+        exists: true,
+        subscribed: subscribed.delete(name),
+        role: roles.find((known) => known === role) ?? null,
+      }),
+    );
+    for (const name of subscribed) {
+      infos.push({ name, selectable: false, exists: false, subscribed: true, role: null });
+    }
+    return infos;
+  }
+
+  async create(name: string): Promise<Done | Refused> {
+    const { writer } = this.#context;
+    const outcome = await writer.createMailbox({ account: this.accountId, name, role: null, origin: '' });
+    return outcome.kind === 'refused' ? outcome : { kind: 'done' };
+  }
+
+  async delete(name: string): Promise<Done | Refused> {
+    const row = this.#row(name);
+    if (row === null) return noSuchMailbox();
+    const { shared, writer } = this.#context;
+    const outcome = await writer.deleteMailbox({ account: this.accountId, mailbox: row.id, origin: '' });
+    if (outcome.kind === 'refused') return outcome;
+    shared.removed(row.id);
+    return { kind: 'done' };
+  }
+
+  async rename(from: string, to: string): Promise<Done | Refused> {
+    const row = this.#row(from);
+    if (row === null) return noSuchMailbox();
+    const { shared, writer } = this.#context;
+    const outcome = await writer.renameMailbox({
+      account: this.accountId,
+      mailbox: row.id,
+      name: to,
+      origin: '',
+    });
+    if (outcome.kind === 'refused') return outcome;
+    // of INBOX the mail has moved
+    if (from === 'INBOX') shared.loaded(row.id)?.follow(0, null);
+    return { kind: 'done' };
+  }
+
+  async subscribe(name: string, subscribed: boolean): Promise<Done | Refused> {
+    const { writer } = this.#context;
+    const outcome = await writer.subscribe({ account: this.accountId, name, subscribed, origin: '' });
+    return outcome.kind === 'refused' ? outcome : { kind: 'done' };
+  }
+
+  async status(name: string): Promise<MailboxStatus | Refused> {
+    const row = this.#row(name);
+    if (row === null) return noSuchMailbox();
+    const { state } = this.#context.shared.open(row);
+    let unseen = 0;
+    for (let index = 0; index < state.count; index++) {
+      if (((state.flagSets[index]?.system ?? 0) & systemFlag.seen) === 0) unseen++;
+    }
+    return {
+      kind: 'done',
+      messages: state.count,
+      recent: state.countFrom(row.recentBelow),
+      unseen,
+      uidNext: state.uidNext,
+      uidValidity: state.uidValidity,
+    };
+  }
+
+  async select(name: string): Promise<{ kind: 'selected'; mailbox: SelectedMailbox } | Refused> {
+    const row = this.#row(name);
+    if (row === null) return noSuchMailbox();
+    const shared = this.#context.shared.open(row);
+    return { kind: 'selected', mailbox: new OpenMailbox(this.#context, shared) };
+  }
+
+  async append(
+    name: string,
+    message: AppendedMessage,
+  ): Promise<{ kind: 'ready'; sink: AppendSink } | Refused> {
+    const row = this.#row(name);
+    if (row === null) return noSuchMailbox('TRYCREATE');
+    return beginAppend(this.#context, this.accountId, row.id, message, this.#facts);
+  }
+
+  close(): void {}
+
+  #row(name: string): MailboxRow | null {
+    return this.#context.index.mailboxByName(this.accountId, name);
+  }
+}

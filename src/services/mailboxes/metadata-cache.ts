@@ -1,0 +1,49 @@
+import { latin1 } from '#base/bytes';
+import type { EmailRow } from '#store/index';
+
+/** What FETCH sends of a message besides its octets; the same for every placement of it. */
+export interface ParsedTexts {
+  readonly envelope: string;
+  readonly body: string;
+  readonly bodyStructure: string;
+}
+
+/** octets of all texts together */
+const bytesMax = 32 * 1024 * 1024;
+/** a text longer than that is not worth keeping */
+const eachBytesMax = 64 * 1024;
+
+/** ENVELOPE, BODY and BODYSTRUCTURE of the messages that were asked for last, ready to be sent. */
+export class MetadataCache {
+  readonly #byEmail = new Map<number, ParsedTexts>();
+  #bytes = 0;
+
+  get(emailSeq: number): ParsedTexts | null {
+    const texts = this.#byEmail.get(emailSeq);
+    if (texts === undefined) return null;
+    this.#byEmail.delete(emailSeq);
+    this.#byEmail.set(emailSeq, texts);
+    return texts;
+  }
+
+  add({ emailSeq, parsed }: Pick<EmailRow, 'emailSeq' | 'parsed'>): ParsedTexts {
+    const texts: ParsedTexts = {
+      envelope: latin1(parsed.envelope),
+      body: latin1(parsed.body),
+      bodyStructure: latin1(parsed.bodyStructure),
+    };
+    const bytes = bytesOf(texts);
+    if (bytes > eachBytesMax) return texts;
+    this.#byEmail.set(emailSeq, texts);
+    this.#bytes += bytes;
+    for (const [oldest, old] of this.#byEmail) {
+      if (this.#bytes <= bytesMax) break;
+      this.#byEmail.delete(oldest);
+      this.#bytes -= bytesOf(old);
+    }
+    return texts;
+  }
+}
+
+const bytesOf = ({ envelope, body, bodyStructure }: ParsedTexts): number =>
+  envelope.length + body.length + bodyStructure.length;
