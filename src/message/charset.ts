@@ -1,6 +1,8 @@
+import { big5Pairs, big5Rows } from './big5-table.ts';
+
 /**
  * Text of legacy charsets: the runtime's decoders (ICU) under the names that mail uses, and what ICU's set here lacks:
- * unified Hangul, HZ, ISO-2022-KR, ISO-2022-CN, UTF-7 and UTF-32.
+ * unified Hangul, Big5 with the Hong Kong characters, HZ, ISO-2022-KR, ISO-2022-CN, UTF-7 and UTF-32.
  */
 
 export interface DecodedText {
@@ -129,7 +131,7 @@ const latin1 = (octets: Uint8Array): string =>
 
 const decodeUhc = (octets: Uint8Array): string =>
   latin1(octets).replace(
-    /[\x81-\xfe][A-Za-z\x81-\xfe]|[\x80-\xff]/g,
+    /[\x81-\xfe][A-Za-z\x80-\xff]|[\x80-\xff]/g,
     (pair) => uhcTable().get(pair) ?? (pair.charCodeAt(1) < 0x80 ? `\ufffd${pair[1]}` : '\ufffd'),
   );
 
@@ -147,7 +149,8 @@ const uhcTable = (): Map<string, string> => {
   for (let lead = 0xa1; lead <= 0xfe; lead++) {
     for (let trail = 0xa1; trail <= 0xfe; trail++) {
       const text = eucKr.decode(Uint8Array.of(lead, trail));
-      if (text.length !== 1 || text === '\ufffd') continue;
+      // Private use is no character.
+      if (text.length !== 1 || text === '\ufffd' || (text >= '\ue000' && text <= '\uf8ff')) continue;
       table.set(String.fromCharCode(lead, trail), text);
       taken.add(text.charCodeAt(0));
     }
@@ -163,6 +166,39 @@ const uhcTable = (): Map<string, string> => {
     }
   }
   uhc = table;
+  return table;
+};
+
+const decodeBig5 = (octets: Uint8Array): string =>
+  latin1(octets).replace(
+    /[\x81-\xfe][@-~\x80-\xff]|[\x80-\xff]/g,
+    (pair) => big5Table().get(pair) ?? (pair.charCodeAt(1) < 0x80 ? `\ufffd${pair[1]}` : '\ufffd'),
+  );
+
+let big5: Map<string, string> | null = null;
+
+/** ICU's Big5, then what the WHATWG has otherwise. */
+const big5Table = (): Map<string, string> => {
+  if (big5 !== null) return big5;
+  const table = new Map<string, string>();
+  const icu = new TextDecoder('big5');
+  const trails: number[] = [];
+  for (let trail = 0x40; trail <= 0xfe; trail++) if (trail < 0x7f || trail > 0xa0) trails.push(trail);
+  for (let lead = 0x81; lead <= 0xfe; lead++) {
+    for (const trail of trails) {
+      const text = icu.decode(Uint8Array.of(lead, trail));
+      if (!text.startsWith('\ufffd')) table.set(String.fromCharCode(lead, trail), text);
+    }
+  }
+  for (const [lead, characters] of big5Rows) {
+    for (const [index, character] of [...characters].entries()) {
+      const octets = String.fromCharCode(lead, trails[index] ?? 0);
+      if (character === '\ufffd') table.delete(octets);
+      else if (character !== ' ') table.set(octets, character);
+    }
+  }
+  for (const [octets, text] of big5Pairs) table.set(octets, text);
+  big5 = table;
   return table;
 };
 
@@ -236,6 +272,7 @@ const decodeUtf32 = (octets: Uint8Array): string => {
 
 const ownDecoders: ReadonlyMap<string, (octets: Uint8Array) => string> = new Map([
   ['uhc', decodeUhc],
+  ['big5', decodeBig5],
   ['hz-gb-2312', decodeHz],
   ['iso-2022-kr', decodeIso2022Kr],
   ['iso-2022-cn', decodeIso2022Cn],

@@ -105,9 +105,9 @@ export const boundaryOf = (mime: MimeHeader): OctetText | null => {
       .slice(quote + 1)
       .replace(/%([0-9a-f]{2})/gi, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)));
   }
-  // RFC 2046 §5.1.1: a boundary does not end in white space; mail gateways may have added some.
-  boundary = boundary === null ? '' : trimBlanks(boundary);
-  return boundary === '' || boundary.length > messageLimits.boundaryOctetsMax ? null : boundary;
+  // RFC 2046 §5.1.1 forbids white space at its end; where it is quoted all the same, it is in the delimiters too.
+  boundary ??= '';
+  return trimBlanks(boundary) === '' || boundary.length > messageLimits.boundaryOctetsMax ? null : boundary;
 };
 
 /**
