@@ -27,6 +27,8 @@ export interface PlannedTile {
 export class TilePlan {
   /** hashes of the last tile of each level, fewer than 256 */
   readonly #levels: Uint8Array[][] = [[]];
+  /** the same hashes as trees, so that a root costs a few hashes */
+  readonly #ranges: CompactRange[] = [new CompactRange()];
   /** full tiles of each level */
   readonly #full: number[] = [0];
   #entries: Uint8Array[] = [];
@@ -40,6 +42,7 @@ export class TilePlan {
       plan.#full[level] = Math.floor(count / tileWidth);
       plan.#levels[level] = [...(edges[level] ?? [])];
       assert.equal(plan.#levels[level]?.length, count % tileWidth);
+      plan.#ranges[level] = rangeOf(edges[level] ?? []);
     }
     return plan;
   }
@@ -55,11 +58,7 @@ export class TilePlan {
 
   /** The right edge, made of the last tile of each level. */
   range(): CompactRange {
-    const hashes = this.#levels.map((own) => {
-      const range = new CompactRange();
-      for (const hash of own) range.append(hash);
-      return range.hashes;
-    });
+    const hashes = this.#ranges.map((range) => range.hashes);
     return new CompactRange(this.size, hashes.reverse().flat());
   }
 
@@ -75,20 +74,23 @@ export class TilePlan {
     }
     let hash = leafHash(entry);
     for (let level = 0; ; level++) {
-      let own = this.#levels[level];
-      if (own === undefined) {
-        own = [];
-        this.#levels[level] = own;
-        this.#full[level] = 0;
+      if (level === this.#levels.length) {
+        this.#levels.push([]);
+        this.#ranges.push(new CompactRange());
+        this.#full.push(0);
       }
+      const own = this.#levels[level] as Uint8Array[];
+      const range = this.#ranges[level] as CompactRange;
       own.push(hash);
+      range.append(hash);
       if (own.length < tileWidth) return filled;
       filled.push({
         tile: { level, index: this.#full[level] as number, width: tileWidth },
         octets: concat(own),
       });
-      hash = treeRoot(own);
+      hash = range.root();
       this.#levels[level] = [];
+      this.#ranges[level] = new CompactRange();
       this.#full[level] = (this.#full[level] as number) + 1;
     }
   }
@@ -112,6 +114,12 @@ export class TilePlan {
     return planned;
   }
 }
+
+const rangeOf = (hashes: readonly Uint8Array[]): CompactRange => {
+  const range = new CompactRange();
+  for (const hash of hashes) range.append(hash);
+  return range;
+};
 
 /** leaves that one `append` takes */
 export const appendedLeavesMax = 65_536;
