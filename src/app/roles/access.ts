@@ -1,11 +1,13 @@
 import path from 'node:path';
-import { systemClock } from '#base/clock';
+import { systemClock, systemRandom } from '#base/clock';
 import { createCounters, createSessionGate, sessionGateDefaults } from '#net/connection';
+import { createImapListener, imapServerDefaults } from '#net/imap';
 import { createMailstoreClient, createStandingConnection } from '#net/mailstore';
 import { createPop3Server, pop3ServerDefaults } from '#net/pop3';
 import { openAccessGate } from '#services/access';
 import type { Verdict } from '#services/auth';
 import { createLogin } from '#services/login';
+import { createImapLogin } from '#services/mailboxes';
 import { createPop3Login } from '#services/maildrop';
 import { nodeIo } from '#store/durable';
 import { openSqliteIndex } from '#store/sqlite';
@@ -61,15 +63,39 @@ export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> 
     clock: systemClock,
     log: logger,
   });
+  const imapLogin = createImapLogin({
+    login,
+    index,
+    gate,
+    writer,
+    clock: systemClock,
+    random: systemRandom,
+    logger,
+  });
+  const imap = createImapListener({
+    settings: {
+      ...imapServerDefaults,
+      sessionsPerAccountMax: config.limits.imapSessionsPerAccount,
+      appendBytesMax: config.smtp.sizeBytesMax,
+    },
+    login: imapLogin,
+    tls: tls?.connection('imap') ?? null,
+    gate: sessions,
+    counters,
+    clock: systemClock,
+    log: logger,
+    move: true,
+  });
   const listening = await serveSockets(start.sockets, logger, (accepted, from) => {
-    if (from.service === 'pop3' || from.service === 'pop3s')
-      pop3.accept(accepted, from.tls === 'implicit' ? 'implicit' : 'none');
-    else accepted.destroy();
+    const security = from.tls === 'implicit' ? 'implicit' : 'none';
+    if (from.service === 'pop3' || from.service === 'pop3s') pop3.accept(accepted, security);
+    else imap.accept(accepted, security);
   });
   return {
     stop: async () => {
       listening.close();
-      await pop3.drain(3_000);
+      await Promise.all([pop3.drain(3_000), imap.drain(3_000)]);
+      imapLogin.close();
       writer.close();
       authConnection.close();
       await gate.close();
