@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { corpora, notRun } from './support/corpora.ts';
-import { playDialogue } from './support/imap-dialogue.ts';
+import { type DialogueServer, playDialogue } from './support/imap-dialogue.ts';
 import { type ImapLoopback, startImapLoopback } from './support/imap-loopback.ts';
 import { MemoryAccount, MemoryLogin } from './support/imap-memory-store.ts';
+import { type ImapRealStore, openImapRealStore } from './support/imap-real-store.ts';
 
 const folder = corpora('imap-james');
 
@@ -24,19 +25,11 @@ const listed = new Map(
     }),
 );
 
-if (folder === null) test('James', (t) => t.skip(notRun));
-else {
-  let loopback: ImapLoopback;
-  const login = new MemoryLogin();
-  before(async () => {
-    loopback = await startImapLoopback(login);
-  });
-  after(() => loopback.close());
-
-  const files = fs
-    .readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.test'))
-    .sort();
+const all = (
+  root: string,
+  files: readonly string[],
+  prepare: (name: string, mailboxes: readonly string[]) => Promise<DialogueServer>,
+): void => {
   for (const file of files) {
     const name = file.replace(/\.test$/, '');
     const [state = 'unlisted', ...reason] = listed.get(name) ?? [];
@@ -49,22 +42,62 @@ else {
         state === 'before-login' || state === 'logged-in' || state === 'selected',
         `${name} is not in test/vectors/imap/james.txt`,
       );
-      const account = new MemoryAccount();
-      for (const mailbox of mailboxes.get(name) ?? []) account.make(mailbox);
-      login.accounts.set('imapuser', { password: 'password', account });
+      const server = await prepare(name, mailboxes.get(name) ?? []);
       const withoutRecent = reason[0] === 'without-recent';
-      const faults = await playDialogue(
-        path.join(folder, file),
-        { state, withoutRecent },
-        {
-          port: loopback.securePort,
-          ca: loopback.ca,
-          user: 'imapuser',
-          password: 'password',
-          patienceMs: 500,
-        },
-      );
-      assert.deepEqual(faults, []);
+      assert.deepEqual(await playDialogue(path.join(root, file), { state, withoutRecent }, server), []);
     });
   }
+};
+
+const patienceMs = 5_000;
+
+if (folder === null) test('James', (t) => t.skip(notRun));
+else {
+  const files = fs
+    .readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.test'))
+    .sort();
+
+  describe('on a store of memory', () => {
+    let loopback: ImapLoopback;
+    const login = new MemoryLogin();
+    before(async () => {
+      loopback = await startImapLoopback(login);
+    });
+    after(() => loopback.close());
+    all(folder, files, async (_name, made) => {
+      const account = new MemoryAccount();
+      for (const mailbox of made) account.make(mailbox);
+      login.accounts.set('imapuser', { password: 'password', account });
+      const { securePort: port, ca } = loopback;
+      return { port, ca, user: 'imapuser', password: 'password', patienceMs };
+    });
+  });
+
+  describe('on the real store', () => {
+    let loopback: ImapLoopback;
+    let store: ImapRealStore;
+    before(async () => {
+      store = await openImapRealStore();
+      loopback = await startImapLoopback(store.login);
+    });
+    after(async () => {
+      await loopback.close();
+      await store.close();
+    });
+    const logsIn = (name: string): boolean => listed.get(name)?.[0] !== 'before-login';
+    all(
+      folder,
+      files.filter((file) => logsIn(file.replace(/\.test$/, ''))),
+      async (name, made) => {
+        const user = `${name.toLowerCase()}@fengni.test`;
+        const account = await store.addAccount(user, true);
+        for (const mailbox of made) {
+          await store.writer.createMailbox({ account, name: mailbox, role: null, origin: '' });
+        }
+        const { securePort: port, ca } = loopback;
+        return { port, ca, user, password: 'secret', patienceMs };
+      },
+    );
+  });
 }
