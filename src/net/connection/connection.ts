@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket, type TLSSocketOptions } from 'node:tls';
 import type { Deadlines, Expiring } from './deadlines.ts';
+import { negotiatedGroup } from './negotiated-group.ts';
 import { plainAddress } from './session-gate.ts';
 
 /** What the session ran over, for `Received`, the `ses` commitment and the log. */
@@ -9,7 +10,7 @@ export interface TlsFacts {
   readonly version: string;
   /** the IANA name of the cipher suite */
   readonly cipher: string;
-  /** the key exchange group; null where the runtime does not tell a server (Node 26 does not) */
+  /** the IANA name of the key exchange group; null where it can't be told */
   readonly group: string | null;
   /** the name that the client asked for (SNI), or null */
   readonly serverName: string | null;
@@ -283,13 +284,11 @@ class AcceptedConnection implements Connection, Expiring {
 
 const tlsFacts = (socket: TLSSocket): TlsFacts => {
   const cipher = socket.getCipher();
-  const ephemeral = socket.getEphemeralKeyInfo();
-  const group = ephemeral !== null && 'name' in ephemeral ? ephemeral.name : null;
   const serverName: unknown = (socket as { servername?: unknown }).servername;
   return {
     version: socket.getProtocol() ?? cipher.version,
     cipher: cipher.standardName,
-    group: typeof group === 'string' ? group : null,
+    group: negotiatedGroup(socket.getSession()),
     serverName: typeof serverName === 'string' ? serverName : null,
   };
 };
