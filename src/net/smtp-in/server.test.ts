@@ -163,7 +163,7 @@ test('a message comes in over a plain connection and is answered when the servic
   assert.equal(counters.value('smtp-message-accepted'), 1);
 });
 
-test('TLS from the start and by STARTTLS: the service is told version and cipher (RFC 3207)', async (t) => {
+test('TLS from the start and by STARTTLS: the service is told version, cipher and group (RFC 3207)', async (t) => {
   const implicit = await start(t, { security: 'implicit' });
   const secure = await implicit.greeted({ ca: certificate.ca });
   await intoData(secure);
@@ -180,8 +180,40 @@ test('TLS from the start and by STARTTLS: the service is told version and cipher
     assert.equal(transaction?.protocol, 'ESMTPS');
     assert.equal(transaction?.tls?.version, 'TLSv1.3');
     assert.match(transaction?.tls?.cipher ?? '', /^TLS_/);
-    assert.equal(transaction?.tls?.group, null);
+    assert.match(transaction?.tls?.group ?? '', /^(?:x25519|X25519MLKEM768|secp256r1)$/);
   }
+});
+
+test('a peer that is silent in the handshake is closed after 30 s, one that is silent behind STARTTLS too', async (t) => {
+  for (const security of ['implicit', 'none'] as const) {
+    const { connect, clock, server, counters } = await start(t, { security });
+    const client = await connect();
+    if (security === 'none') await client.ask('EHLO x\r\nSTARTTLS\r\n', /^220 2.*\r\n/m);
+    await eventually(() => server.sessions === 1, 'the session has begun');
+    clock.advance(29_999);
+    server.sweep();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal(client.closed, false);
+    clock.advance(1);
+    server.sweep();
+    await client.toEnd();
+    await eventually(() => counters.value('smtp-tls-handshake-failed') === 1, 'it is counted');
+    assert.equal(server.sessions, 0);
+  }
+});
+
+test('a peer that does not close after the last reply is closed 5 s later', async (t) => {
+  const { greeted, clock, server } = await start(t);
+  const client = await greeted({ allowHalfOpen: true });
+  await client.ask('QUIT\r\n', /^221 .*\r\n/);
+  await eventually(() => client.ended, 'the server has ended its side');
+  clock.advance(4_999);
+  server.sweep();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal(server.sessions, 1);
+  clock.advance(1);
+  server.sweep();
+  await eventually(() => server.sessions === 0, 'the session is over');
 });
 
 test('commands in clear behind STARTTLS are not answered over TLS (CVE-2011-0411)', async (t) => {
