@@ -133,6 +133,12 @@ test('the pieces are parts of the chunk: nothing is copied (but where a chunk is
   for (const piece of pieces) assert.equal(piece.buffer, octets.buffer);
 });
 
+test('a chunk full of dots comes in few pieces', () => {
+  let count = 0;
+  new DataReader().read(Buffer.from(`${'..\r\n'.repeat(10_000)}.\r\n`), 0, () => count++);
+  assert.ok(count < 100, `${count} pieces`);
+});
+
 test('the offset of a bare octet is that in the octets after DATA, dots included', () => {
   const reader = new DataReader();
   reader.read(Buffer.from('..ab\r\n'), 0, () => {});

@@ -115,6 +115,7 @@ test('every chunking gives the same replies, messages and counts, with answers a
     `${hello}STARTTLS\r\nRSET\r\nEHLO x\r\n`,
     `${hello}${envelope}DATA\r\na\nb\r\n.\r\nRSET\r\n`,
     `${hello}${envelope}DATA\r\n${'Received: x\r\n'.repeat(4)}\r\n.\r\nNOOP\r\n`,
+    `${hello}${envelope}DATA\r\n${'Received: x\r\n'.repeat(3)}\r\n.\r\nNOOP\r\n`,
     `${hello}${envelope}DATA\r\n${'0123456789\r\n'.repeat(20)}\r\n.\r\nNOOP\r\n`,
     `${hello}NOOP\nRSET\r\n`,
     `${hello}${'x'.repeat(3000)}\r\nNOOP\r\n`,
