@@ -59,5 +59,6 @@ export const malformed = (what: string, why: string): FengniError =>
   new FengniError(`${what}-malformed`, {
     subject: why,
     remedy: `it was damaged or is not a ${what}; get it again from where it came`,
-    exitStatus: 1,
+    // a key comes from the person who asks, all else from what is checked
+    exitStatus: what === 'key' ? 2 : 1,
   });

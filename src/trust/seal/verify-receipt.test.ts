@@ -115,5 +115,5 @@ test('a key file names one key a line', () => {
   assert.match(encodeKeyLine(key, 1, 9), /^mail\.fengni\.test\/fengni\/s0\/g1\+[0-9a-f]{8}\+\S+ seq 1-9\n$/);
   assert.match(encodeKeyLine(next, 10, null), / seq 10-\n$/);
   for (const bad of ['', '# x\n', 'x\n', `${encodeVerifierKey(key)}\nx\n`])
-    assert.throws(() => parseKeyFile(bad), { code: 'key-malformed' });
+    assert.throws(() => parseKeyFile(bad), { code: 'key-malformed', exitStatus: 2 });
 });
