@@ -39,6 +39,7 @@ export const attemptGroup = (
   log: Log,
   model: Model,
   numbers: () => number,
+  erasing = true,
 ): { attempt: Attempt; committed: Promise<void> } => {
   const upTo = (max: number): number => numbers() % max;
   const octets = (length: number): Uint8Array => {
@@ -91,7 +92,7 @@ export const attemptGroup = (
     } else if (choice < 6 && known.length > 0) {
       const old = known[upTo(known.length)] as (typeof known)[number];
       sealed('STATE', old.key, old.fileKey, 0);
-    } else if (choice === 6 && known.length > 0) {
+    } else if (choice === 6 && erasing && known.length > 0) {
       const { key } = known[upTo(known.length)] as (typeof known)[number];
       erased.push(key);
       const body = { kind: 'clear', octets: utf8(canonicalJson({ keys: [{ ...key }] })) } as const;
@@ -207,31 +208,27 @@ export const headOf = (model: Model, source: string): KnownHead => {
 /** A random life of the machine: opens the log, works, and dies where the seed says. @returns the machine after it was switched on again */
 export const liveAndDie = async (
   machine: SimFs,
+  io: Io,
   model: Model,
   numbers: () => number,
   plan: { deathAt: number; end: 'power' | 'kill' },
   nextOptions: () => SimFsOptions,
-  onOpen: (log: Log) => Promise<void> = async () => {},
 ): Promise<SimFs> => {
   try {
-    const opened = await openLog(logOptions(machine, [headOf(model, 'a witness')]));
+    const opened = await openLog(logOptions(io, [headOf(model, 'a witness')]));
     assert(opened.kind === 'log', opened.kind === 'refused' ? `refused: ${opened.error.message}` : '');
     await compare(opened, model, machine);
-    await onOpen(opened);
-    let flights: Promise<void>[] = [];
+    const flights: Promise<void>[] = [];
     while (machine.calls < plan.deathAt + 60) {
       const { committed } = attemptGroup(opened, model, numbers);
       // The next group is built while this one is under way.
       flights.push(committed);
       if (numbers() % 3 > 0 || flights.length > 1) {
-        const [first] = flights.splice(0, 1);
-        await first;
+        await flights.shift();
       }
       if (numbers() % 16 === 0) machine.advance(60_000);
     }
-    const rest = flights;
-    flights = [];
-    for (const flight of rest) await flight;
+    for (const flight of flights) await flight;
     await opened.close();
   } catch (error) {
     if (!isPowerCut(error) && !isExpected(error)) throw error;

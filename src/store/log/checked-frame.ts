@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { ascii, equalBytes } from '#base/bytes';
-import { type FrameHead, frameLimits, isZeros, parseFrameHead, places } from '#store/segments';
+import { type FrameHead, frameLimits, isZeros, parseFrameHead, places, sha256 } from '#store/segments';
 import { leafHash } from '#trust/seal';
 import type { Window } from './window.ts';
 
@@ -53,12 +53,9 @@ export const readFrame = async (window: Window, offset: number, end: number): Pr
   if (clear && storage.headStoredLength !== 0) return bad('headStoredLength');
   let clearBody: Uint8Array | null = null;
   if (storage.place === places.here) {
-    const stored = createHash('sha256');
-    await window.hash([stored], offset + head.octetsAt, storage.storedLength);
+    const storedHash = await hashStored(window, offset, head);
     const kept = clear && storage.encoding === 0 && storage.storedLength <= clearBodyBytesMax;
     if (kept) clearBody = (await window.view(offset + head.octetsAt, storage.storedLength)).slice();
-    await window.hash([stored], offset + head.headAt, storage.headStoredLength);
-    const storedHash = stored.digest();
     if (!equalBytes(storedHash, storage.storedHash)) return bad('storedHash');
     if (clear && storage.encoding === 0) {
       // Without a head, what is stored is the body, and the two hashes are the same one.
@@ -67,6 +64,20 @@ export const readFrame = async (window: Window, offset: number, end: number): Pr
     }
   }
   return { kind: 'frame', frame: { offset, head, leaf, clearBody } };
+};
+
+/** SHA-256(stored octets ‖ stored head), whatever their size. */
+const hashStored = async (
+  window: Window,
+  offset: number,
+  { storage, headAt, octetsAt, endAt }: FrameHead,
+): Promise<Uint8Array> => {
+  const single = storage.storedLength === 0 || storage.headStoredLength === 0;
+  if (single && endAt - headAt <= 65_536) return sha256(await window.view(offset + headAt, endAt - headAt));
+  const hash = createHash('sha256');
+  await window.hash([hash], offset + octetsAt, storage.storedLength);
+  await window.hash([hash], offset + headAt, storage.headStoredLength);
+  return hash.digest();
 };
 
 /** The next frame from `from` on whose storage header and record are good, whatever stands between. */

@@ -2,6 +2,7 @@ import type { Hash } from 'node:crypto';
 import type { IoFile } from '#store/durable';
 
 const windowBytes = 256 * 1024;
+const firstWindowBytes = 8 * 1024;
 
 /**
  * Forward reading of a file through one buffer: a walk over small frames costs a read for each 256 KiB, and a large body
@@ -9,7 +10,8 @@ const windowBytes = 256 * 1024;
  */
 export class Window {
   readonly #file: IoFile;
-  #buffer = new Uint8Array(windowBytes);
+  #buffer = new Uint8Array(firstWindowBytes);
+  #loads = 0;
   #start = 0;
   #length = 0;
 
@@ -51,7 +53,12 @@ export class Window {
   }
 
   async #load(position: number, lengthBytes: number): Promise<void> {
-    if (lengthBytes > this.#buffer.length) this.#buffer = new Uint8Array(lengthBytes);
+    // A look at one place needs little; a walk grows to what a long walk needs.
+    const wanted = Math.max(
+      lengthBytes,
+      Math.min(windowBytes, this.#loads++ === 0 ? 0 : 2 * this.#buffer.length),
+    );
+    if (wanted > this.#buffer.length) this.#buffer = new Uint8Array(wanted);
     this.#start = position;
     this.#length = 0;
     this.#length = await this.#file.read(this.#buffer, position);
