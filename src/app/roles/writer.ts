@@ -1,18 +1,15 @@
 import net from 'node:net';
 import path from 'node:path';
-import { utf8 } from '#base/bytes';
+import { controlMethods, projectionsIn, publishKeys } from '#app/control';
 import { FengniError } from '#base/errors';
-import { type IpcHandler, serveIpc } from '#net/ipc';
+import { serveIpc } from '#net/ipc';
 import { createStandingConnection, mailstoreMethods } from '#net/mailstore';
-import { type Administration, type AuthPort, createAdministration } from '#services/administration';
-import { generatePassword } from '#services/auth';
-import { keyLines } from '#services/integrity';
-import { openWriter, type Writer } from '#services/writer';
-import { nodeIo, replaceFileDurable } from '#store/durable';
+import { type AuthPort, createAdministration } from '#services/administration';
+import { openWriter } from '#services/writer';
+import { nodeIo } from '#store/durable';
 import { type FolderLock, takeLock } from '#store/lock';
 import { listenOn } from './listen.ts';
 import { remoteParser } from './parse-elsewhere.ts';
-import { projectionsIn } from './projections.ts';
 import type { RoleContext, RunningRole } from './role-main.ts';
 import { createRemoteSealer } from './sealer-port.ts';
 
@@ -73,7 +70,7 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
       methods:
         name === 'writer'
           ? mailstore.methods
-          : { ...mailstore.methods, ...controlMethods(writer, administration) },
+          : { ...mailstore.methods, ...controlMethods(writer, administration, dataFolder) },
       onClose: mailstore.forget,
       onMistake: (error, method) => logger.error('writer call failed', { method, error: String(error) }),
     });
@@ -106,30 +103,6 @@ const takeFolderLock = async (file: string): Promise<FolderLock> => {
   }
 };
 
-/** The verifier key of this generation stands in the log, and in `ledger/keys` for those who may read no more than the ledger. */
-const publishKeys = async (
-  writer: Writer,
-  dataFolder: string,
-  begin: (generation: number, origin: string) => Promise<string | null>,
-): Promise<void> => {
-  const { generation, origin } = await writer.status();
-  const name = `key-g${generation}`;
-  if (writer.directory.row('setting', name) === null) {
-    const key = await begin(generation, origin).catch(() => null);
-    if (key === null) return;
-    await writer.queue.submit({
-      accounts: [],
-      reads: 'rows',
-      bytes: 1_024,
-      decide: ({ draft }) => {
-        draft.row('setting', name, { firstSeq: 1, generation, key });
-        return { kind: 'done' };
-      },
-    });
-  }
-  await replaceFileDurable(nodeIo, path.join(dataFolder, 'ledger/keys'), [utf8(keyLines(writer.directory))]);
-};
-
 const authPort = (connection: ReturnType<typeof createStandingConnection>): AuthPort => {
   const call = async <T>(method: string, params: unknown): Promise<T> =>
     (await connection.call<T>(method, params)).result;
@@ -141,57 +114,3 @@ const authPort = (connection: ReturnType<typeof createStandingConnection>): Auth
     confirm: (id) => call('confirm', { id }),
   };
 };
-
-const firstDomain = 'fengni.test';
-const firstAddress = `admin@${firstDomain}`;
-
-/** What the command line asks, over `run/control`: who can open that socket owns the data folder. */
-const controlMethods = (writer: Writer, administration: Administration): Record<string, IpcHandler> => ({
-  /** the first log-in of an empty folder; again until `bootstrapped` says that it was written down */
-  bootstrap: async () => {
-    if (writer.directory.row('setting', 'bootstrap') !== null) return { result: null };
-    const accounts = administration.accounts();
-    if (accounts.some(({ address }) => address !== firstAddress)) return { result: null };
-    const password = generatePassword(nodeIo.random);
-    if (!administration.domains().includes(firstDomain)) await administration.addDomain(firstDomain);
-    if (accounts.length === 0) await administration.addAccount(firstAddress, password);
-    else await administration.setPassword(firstAddress, password);
-    return { result: { address: firstAddress, password } };
-  },
-  bootstrapped: async () => {
-    await writer.queue.submit({
-      accounts: [],
-      reads: 'rows',
-      bytes: 512,
-      decide: ({ draft }) => {
-        draft.row('setting', 'bootstrap', { done: true });
-        return { kind: 'done' };
-      },
-    });
-  },
-  domainAdd: async ({ domain }: { domain: string }) => ({ result: await administration.addDomain(domain) }),
-  domainList: () => ({ result: administration.domains() }),
-  accountAdd: async ({ address, password }: { address: string; password: string }) => ({
-    result: await administration.addAccount(address, password),
-  }),
-  accountList: () => ({ result: administration.accounts() }),
-  accountShow: ({ address }: { address: string }) => ({ result: administration.account(address) }),
-  accountPassword: async ({ address, password }: { address: string; password: string }) => {
-    await administration.setPassword(address, password);
-  },
-  accountDisabled: async ({ address, disabled }: { address: string; disabled: boolean }) => {
-    await administration.setDisabled(address, disabled);
-  },
-  aliasAdd: async ({ address, targets }: { address: string; targets: string[] }) => ({
-    result: await administration.addAlias(address, targets),
-  }),
-  aliasRemove: async ({ address }: { address: string }) => {
-    await administration.removeAlias(address);
-  },
-  aliasList: () => ({ result: administration.aliases() }),
-  /** waits until a head covers what is durable now */
-  settle: async () => {
-    await writer.settleHeads();
-    return { result: await writer.status() };
-  },
-});
