@@ -1,0 +1,352 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import {
+  baseSubject,
+  charsetOf,
+  createTransferDecoder,
+  decodeHeaderText,
+  decodeParameter,
+  decodeText,
+  decodeTransfer,
+  parseDate,
+  parseMediaType,
+  parseMessage,
+  parseMessageIds,
+  type TransferEncoding,
+  threadReferences,
+} from './index.ts';
+
+const octets = (text: string): Buffer => Buffer.from(text, 'latin1');
+const decoded = (text: string, encoding: TransferEncoding): string =>
+  Buffer.from(decodeTransfer(octets(text), encoding)).toString('latin1');
+
+test('quoted-printable as it is sent (RFC 2045 §6.7)', () => {
+  const cases: [string, string][] = [
+    ['a=3Db=3db', 'a=b=b'],
+    ['soft=\r\nbreak', 'softbreak'],
+    ['soft=  \r\nbreak', 'softbreak'],
+    ['soft=\nbreak', 'softbreak'],
+    ['blanks  \t\r\nend  ', 'blanks\r\nend'],
+    ['in  the  middle', 'in  the  middle'],
+    ['stray = and =x', 'stray = and =x'],
+    ['cut off=', 'cut off'],
+    ['cut off=4', 'cut off=4'],
+    ['=E4=B8=AD', '\xe4\xb8\xad'],
+  ];
+  for (const [encoded, expected] of cases)
+    assert.equal(decoded(encoded, 'quoted-printable'), expected, encoded);
+});
+
+test('base64 as it is sent (RFC 2045 §6.8)', () => {
+  const cases: [string, string][] = [
+    ['SGVs\r\nbG8=', 'Hello'],
+    ['SGVsbG8', 'Hello'],
+    ['SGVs!bG8=\r\n', 'Hello'],
+    ['QQ==QkI=Q0ND', 'ABBCCC'],
+    ['====', ''],
+    ['Q', ''],
+    ['', ''],
+  ];
+  for (const [encoded, expected] of cases) assert.equal(decoded(encoded, 'base64'), expected, encoded);
+});
+
+test('uuencode from its begin line to its end line', () => {
+  const body = 'text before\r\nbegin 644 cat.txt\r\n#0V%T\r\n`\r\nend\r\nafter\r\n#0V%T\r\n';
+  assert.equal(decoded(body, 'uuencode'), 'Cat');
+  assert.equal(decoded(body.replace(/\r/g, ''), 'uuencode'), 'Cat');
+  assert.equal(decoded('begin 644 x\n#0V', 'uuencode').length, 3);
+  assert.equal(decoded('no begin\n#0V%T\n', 'uuencode'), '');
+});
+
+test('a transfer encoding is undone the same way in every chunking (property)', () => {
+  const pieces = [
+    '=',
+    '4',
+    '1',
+    'AB',
+    ' ',
+    '\t',
+    '\r\n',
+    '\n',
+    '\r',
+    '==',
+    'QUJD',
+    'begin 644 x\n',
+    '#0V%T\n',
+    'end\n',
+    '\xff',
+    '`',
+  ];
+  fc.assert(
+    fc.property(
+      fc.constantFrom<TransferEncoding>('base64', 'quoted-printable', 'uuencode', 'identity', 'other'),
+      fc.array(fc.constantFrom(...pieces), { maxLength: 30 }).map((parts) => octets(parts.join(''))),
+      fc.integer({ min: 1, max: 7 }),
+      (encoding, body, size) => {
+        const decoder = createTransferDecoder(encoding);
+        const out: Uint8Array[] = [];
+        for (let at = 0; at < body.length; at += size) out.push(decoder.write(body.subarray(at, at + size)));
+        out.push(decoder.end());
+        assert.deepEqual(Buffer.concat(out), Buffer.from(decodeTransfer(body, encoding)));
+      },
+    ),
+  );
+});
+
+test('what was encoded comes back (property)', () => {
+  fc.assert(
+    fc.property(fc.uint8Array(), (body) => {
+      const base64 = Buffer.from(body)
+        .toString('base64')
+        .replace(/(.{20})/g, '$1\r\n');
+      assert.deepEqual(Buffer.from(decodeTransfer(octets(base64), 'base64')), Buffer.from(body));
+      const quoted = Array.from(body, (octet) => `=${octet.toString(16).padStart(2, '0')}`).join('');
+      assert.deepEqual(Buffer.from(decodeTransfer(octets(quoted), 'quoted-printable')), Buffer.from(body));
+    }),
+  );
+});
+
+test('encoded words as RFC 2047 §8 shows them and as people write them', () => {
+  const cases: [string, string][] = [
+    ['=?ISO-8859-1?Q?a?=', 'a'],
+    ['=?ISO-8859-1?Q?a?= b', 'a b'],
+    ['=?ISO-8859-1?Q?a?= =?ISO-8859-1?Q?b?=', 'ab'],
+    ['=?ISO-8859-1?Q?a?=  \r\n =?ISO-8859-1?Q?b?=', 'ab'],
+    ['=?ISO-8859-1?Q?a_b?=', 'a b'],
+    ['=?ISO-8859-1?Q?a?= =?ISO-8859-2?Q?_b?=', 'a b'],
+    ['=?utf-8?B?5Lit?= =?UTF-8?B?5paH?=', '中文'],
+    // A character cut in two by the words.
+    ['=?utf-8?B?5Lg=?= =?utf-8?B?reaWhw==?=', '中文'],
+    ['=?gb2312?B?1tDOxA==?=', '中文'],
+    ['=?GBK?Q?=D6=D0=CE=C4?=', '中文'],
+    ['=?big5?B?pKSk5Q==?=', '中文'],
+    ['=?iso-2022-jp?B?GyRCRnxLXBsoQg==?=', '日本'],
+    ['=?euc-kr?B?x9GxuQ==?=', '한국'],
+    ['=?utf-8?q?what??=', 'what?'],
+    ['=?utf-8?q?"quoted"?=', '"quoted"'],
+    ['=?unknown-charset?q?caf=E9?=', 'café'],
+    ['=?us-ascii*en?q?x?=', 'x'],
+    ['=?utf-8?x?a?=', '=?utf-8?x?a?='],
+    ['=?utf-8?q?open', '=?utf-8?q?open'],
+    ['caf\xc3\xa9', 'café'],
+    ['caf\xe9', 'café'],
+    ['a=?utf-8?q?b?=c', 'abc'],
+  ];
+  for (const [encoded, expected] of cases) assert.equal(decodeHeaderText(encoded), expected, encoded);
+});
+
+test('a file name in every form that mailers give it (RFC 2231 §4, RFC 2047 §5)', () => {
+  const name = (value: string): string | null =>
+    decodeParameter(parseMediaType(`application/pdf; ${value}`)?.parameters ?? [], 'name');
+  assert.equal(name("name*=utf-8''%e4%b8%ad%e6%96%87.pdf"), '中文.pdf');
+  assert.equal(name("name=x.pdf; name*=gbk''%D6%D0%CE%C4.pdf"), '中文.pdf');
+  assert.equal(name('name*0*=utf-8\'\'%e4%b8; name*1*=%ad; name*2=".pdf"'), '中.pdf');
+  assert.equal(name('name*0="a b"; name*1=".pdf"'), 'a b.pdf');
+  assert.equal(name('name="=?utf-8?B?5Lit5paHLnBkZg==?="'), '中文.pdf');
+  assert.equal(name('name==?utf-8?B?5Lit5paHLnBkZg==?='), '中文.pdf');
+  assert.equal(name('name=\xe4\xb8\xad.pdf'), '中.pdf');
+  assert.equal(name('name=Annual report.pdf; x=y'), 'Annual report.pdf');
+  assert.equal(name('name*=no-charset.pdf'), 'no-charset.pdf');
+  assert.equal(name('other=x'), null);
+});
+
+test('charsets that ICU does not have (RFC 1557, 1843, 1922, 2152)', () => {
+  const text = (label: string, body: string): string => decodeText(octets(body), label).text;
+  assert.equal(
+    text('hz-gb-2312', 'This: ~{<:Ky2;S{#,NpJ)l6HK!#~}Bye. ~~'),
+    'This: 己所不欲，勿施於人。Bye. ~',
+  );
+  assert.equal(text('iso-2022-kr', '\x1b$)C\x0eGQ1[\x0f ab'), '한글 ab');
+  assert.equal(text('iso-2022-cn', 'a\x1b$)A\x0eVPND\x0f b'), 'a中文 b');
+  assert.equal(text('utf-7', 'Hi Mom -+Jjo--!+-'), 'Hi Mom -☺-!+');
+  assert.equal(text('utf-32be', '\0\0\x4e\x2d'), '中');
+  assert.equal(text('cp949', '\x8c\x63\xb9\xe6\xb0\xa2\xc7\xcf'), '똠방각하');
+  assert.equal(text('big5-hkscs', '\x88\x62\xa4\xa4'), 'Ê̄中');
+  assert.equal(charsetOf('"GB2312"'), 'gb18030');
+  assert.equal(charsetOf('nobody-knows'), null);
+  assert.deepEqual(decodeText(octets('\xe4\xb8\xad'), null), {
+    text: '中',
+    charset: 'utf-8',
+    isKnown: false,
+  });
+  assert.equal(decodeText(octets('caf\xe9'), 'nobody-knows').charset, 'windows-1252');
+});
+
+test('dates (RFC 5322 §3.3, §4.3)', () => {
+  const cases: [string, string | null][] = [
+    ['Thu, 15 Feb 2007 01:02:03 +0200', '2007-02-14T23:02:03.000Z'],
+    ['15 Feb 07 01:02 EST', '2007-02-15T06:02:00.000Z'],
+    ['Thu, 15 Feb 107 01:02:03 GMT', '2007-02-15T01:02:03.000Z'],
+    ['Thu Feb 15 01:02:03 2007', '2007-02-15T01:02:03.000Z'],
+    ['Thu Feb 15 01:02:03 EST 2007', '2007-02-15T06:02:03.000Z'],
+    ['2007-02-15T01:02:03+08:00', '2007-02-14T17:02:03.000Z'],
+    ['Thursday, 15-Feb-07 01:02:03 UTC', '2007-02-15T01:02:03.000Z'],
+    ['Thu, 15 Feb 2007 01:02:60 -0000', '2007-02-15T01:02:59.000Z'],
+    ['Thu, 15 Feb 2007 13:02:03 +0800 (CST)', '2007-02-15T05:02:03.000Z'],
+    ['Thu, 15 Feb 2007 01:02:03', '2007-02-15T01:02:03.000Z'],
+    ['31 Feb 2007 01:02:03 +0000', null],
+    ['15 Foo 2007 01:02:03 +0000', null],
+    ['15 Feb 2007 25:02:03 +0000', null],
+    ['', null],
+    ['yesterday', null],
+  ];
+  for (const [value, expected] of cases) {
+    const date = parseDate(value);
+    assert.equal(date === null ? null : new Date(date.epochMs).toISOString(), expected, value);
+  }
+  assert.equal(parseDate('Thu, 15 Feb 2007 01:02:03 -0330')?.offsetMinutes, -210);
+});
+
+test('base subjects (RFC 5256 §2.1)', () => {
+  const cases: [string, string, boolean][] = [
+    ['Re: b', 'b', true],
+    ['[foo] Fwd: [bar] Re: fw: b (fWd)  (fwd)', 'b', true],
+    ['b (a)', 'b (a)', false],
+    ['Re: [FWD: c]', 'c', true],
+    ['[xyz]', '[xyz]', false],
+    ['[list] hello', 'hello', false],
+    ['re: [fwd: [fwd: re: [fwd: babylon]]]', 'babylon', true],
+    ['Re[2]: x', 'x', true],
+    ['回复: 答复：会议', '会议', true],
+    ['AW: WG: Termin', 'Termin', true],
+    ['Reach: out', 'Reach: out', false],
+    ['', '', false],
+    ['Re:', '', true],
+  ];
+  for (const [subject, base, isReply] of cases) {
+    assert.deepEqual(baseSubject(subject), { subject: base, isReplyOrForward: isReply }, subject);
+  }
+});
+
+test('message-ids and what a message answers (RFC 5322 §3.6.4, RFC 5256 §3)', () => {
+  assert.deepEqual(parseMessageIds('<a@b>\r\n <c d@e> (x) junk <a@b>'), ['a@b', 'cd@e']);
+  assert.deepEqual(parseMessageIds('a@b'), ['a@b']);
+  assert.deepEqual(parseMessageIds('Your message of today'), []);
+  assert.deepEqual(parseMessageIds('<a <b@c>'), ['b@c']);
+  assert.equal(parseMessageIds('<a@b> '.repeat(1000)).length, 1);
+  assert.equal(
+    parseMessageIds(Array.from({ length: 1000 }, (_, index) => `<${index}@b>`).join('')).length,
+    200,
+  );
+  const parsed = parseMessage(
+    octets('Message-ID: <m@x>\r\nIn-Reply-To: <p@x> <q@x>\r\nSubject: =?utf-8?q?Re:_caf=C3=A9?=\r\n\r\n'),
+  );
+  assert.deepEqual(threadReferences(parsed), {
+    messageId: 'm@x',
+    references: ['p@x'],
+    baseSubject: 'café',
+    isReplyOrForward: true,
+  });
+  const both = parseMessage(
+    octets('References: <a@x> <m@x> <b@x>\r\nIn-Reply-To: <p@x>\r\nMessage-ID: <m@x>\r\n\r\n'),
+  );
+  assert.deepEqual(threadReferences(both).references, ['a@x', 'b@x']);
+});
+
+test('decoders never throw and never loop, whatever the octets (property)', () => {
+  const alphabet = [
+    '=?',
+    '?=',
+    '?',
+    'utf-8',
+    'gbk',
+    'q',
+    'B',
+    '=',
+    '4',
+    '<',
+    '>',
+    '(',
+    ')',
+    '[',
+    ']',
+    '"',
+    '\\',
+    '*',
+    "'",
+    ';',
+    ':',
+    ' ',
+    're',
+    'fwd',
+    '\x1b',
+    '\x0e',
+    '~{',
+    '+',
+    '\xe4',
+    '\xff',
+    '1',
+    'Feb',
+    '\r\n',
+  ];
+  const labels = [
+    'hz',
+    'iso-2022-kr',
+    'iso-2022-cn',
+    'utf-7',
+    'cp949',
+    'utf-16',
+    'utf-32',
+    'gbk',
+    'big5',
+    'x',
+  ];
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom(...alphabet), { maxLength: 40, size: 'max' }), (parts) => {
+      const text = parts.join('');
+      decodeHeaderText(text);
+      baseSubject(text);
+      parseDate(text);
+      parseMessageIds(text);
+      const media = parseMediaType(`a/b;${text}`);
+      decodeParameter(media?.parameters ?? [], 'q');
+      for (const label of labels) decodeText(octets(text), label);
+    }),
+  );
+});
+
+test('long hostile values end: nothing tries all pairs of places', () => {
+  // Each of these is quadratic in a careless expression; at this size that would take minutes.
+  const units = [
+    '=?',
+    '=?a?q?',
+    '(',
+    '((',
+    '"',
+    '\\',
+    '<',
+    '[',
+    ' ',
+    '\t',
+    'a ',
+    ';',
+    'a=',
+    'a="',
+    '=\r\n ',
+    '= ',
+    '<a',
+    're:',
+    '[a]',
+    '~{',
+    '+',
+    '\x0e',
+    '%',
+    "a*0*=''",
+    '@',
+    ',',
+    ':',
+  ];
+  for (const unit of units) {
+    const text = unit.repeat(60_000);
+    decodeHeaderText(text);
+    baseSubject(text);
+    parseDate(text);
+    parseMessageIds(text);
+    parseMediaType(`a/b; ${text}`);
+    decodeTransfer(octets(text), 'quoted-printable');
+    decodeTransfer(octets(text), 'base64');
+    decodeTransfer(octets(`begin 644 x\n${text}`), 'uuencode');
+    for (const label of ['hz', 'iso-2022-kr', 'iso-2022-cn', 'utf-7']) decodeText(octets(text), label);
+  }
+});
