@@ -310,7 +310,7 @@ class Session implements SmtpSession {
   }
 
   #command(line: Buffer): void {
-    const text = commandText(line)?.replace(/[ \t]+$/, '') ?? null;
+    const text = commandText(line)?.trimEnd() ?? null;
     if (text === null) {
       this.#fail(500, '5.5.2', 'Commands are UTF-8 without control characters');
       return;
