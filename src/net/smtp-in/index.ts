@@ -5,4 +5,4 @@
  * service and for the peer. Always: one `write` of a delivery at a time; `abort` or `finish`, never both, once each.
  */
 export { createSmtpServer, type SmtpServer, type SmtpServerOptions } from './server.ts';
-export { type SmtpServerSettings, smtpServerDefaults } from './settings.ts';
+export { type SmtpServerSettings, smtpServerCounters, smtpServerDefaults } from './settings.ts';

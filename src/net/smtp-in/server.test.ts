@@ -9,12 +9,13 @@ import {
   type SessionGateSettings,
   sessionGateDefaults,
 } from '#net/connection';
-import type {
-  DeliveryOutcome,
-  InboundDelivery,
-  InboundService,
-  InboundTransaction,
-  RecipientVerdict,
+import {
+  type DeliveryOutcome,
+  type InboundDelivery,
+  type InboundService,
+  type InboundTransaction,
+  type RecipientVerdict,
+  smtpCounters,
 } from '#protocols/smtp';
 import {
   eventually,
@@ -23,9 +24,15 @@ import {
   loopbackTls,
   stillClock,
 } from '../../../test/support/line-client.ts';
-import { createSmtpServer, type SmtpServerSettings, smtpServerDefaults } from './index.ts';
+import {
+  createSmtpServer,
+  type SmtpServerSettings,
+  smtpServerCounters,
+  smtpServerDefaults,
+} from './index.ts';
 
 const certificate = loopbackTls();
+const known = { ...smtpCounters, ...smtpServerCounters };
 
 interface Seen {
   transaction: InboundTransaction;
@@ -124,6 +131,8 @@ const start = async (
     listener.close();
     for (const client of clients) client.destroy();
     await server.drain(0);
+    // What was counted has a meaning that people can read.
+    for (const name of Object.keys(counters.snapshot())) assert.ok(name in known, name);
   });
   const connect = async (how: Parameters<typeof LineClient.connect>[1] = {}): Promise<LineClient> => {
     const client = await LineClient.connect(listener.port, how);

@@ -29,3 +29,14 @@ export const smtpServerDefaults: Omit<SmtpServerSettings, 'hostname' | 'starttls
   pendingBytesMax: 65_536,
   unsentBytesMax: 65_536,
 };
+
+/** The names that the driver counts under, beside those of the protocol (`smtpCounters`), and what each counts. */
+export const smtpServerCounters = {
+  'smtp-session': 'sessions served',
+  'smtp-session-refused-too-many-sessions': 'connections refused: their address has enough',
+  'smtp-session-refused-too-many-a-second': 'connections refused: their address opens them too fast',
+  'smtp-session-refused-full': 'connections refused: there are too many in all',
+  'smtp-tls-handshake-failed': 'connections whose TLS handshake failed or took too long',
+  'smtp-service-failed': 'calls of the service that threw: the peer was told 451',
+  'smtp-bug': 'sessions ended by a bug of ours',
+} as const;
