@@ -6,4 +6,4 @@
  * final dot.
  */
 export { createPop3Server, type Pop3Server, type Pop3ServerOptions } from './server.ts';
-export { type Pop3ServerSettings, pop3ServerDefaults } from './settings.ts';
+export { type Pop3ServerSettings, pop3ServerCounters, pop3ServerDefaults } from './settings.ts';

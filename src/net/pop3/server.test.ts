@@ -8,7 +8,14 @@ import {
   type SessionGateSettings,
   sessionGateDefaults,
 } from '#net/connection';
-import type { Maildrop, OpenedMessage, Pop3Credentials, Pop3Login, QuitOutcome } from '#protocols/pop3';
+import {
+  type Maildrop,
+  type OpenedMessage,
+  type Pop3Credentials,
+  type Pop3Login,
+  pop3Counters,
+  type QuitOutcome,
+} from '#protocols/pop3';
 import {
   eventually,
   LineClient,
@@ -16,9 +23,15 @@ import {
   loopbackTls,
   stillClock,
 } from '../../../test/support/line-client.ts';
-import { createPop3Server, type Pop3ServerSettings, pop3ServerDefaults } from './index.ts';
+import {
+  createPop3Server,
+  type Pop3ServerSettings,
+  pop3ServerCounters,
+  pop3ServerDefaults,
+} from './index.ts';
 
 const certificate = loopbackTls();
+const known = { ...pop3Counters, ...pop3ServerCounters };
 
 /** A maildrop of texts; every step can be made to fail or to wait. */
 class FakeMaildrop implements Maildrop {
@@ -111,6 +124,8 @@ const start = async (t: TestContext, options: StartOptions = {}) => {
     listener.close();
     for (const client of clients) client.destroy();
     await server.drain(0);
+    // What was counted has a meaning that people can read.
+    for (const name of Object.keys(counters.snapshot())) assert.ok(name in known, name);
   });
   const connect = async (): Promise<LineClient> => {
     const client = await LineClient.connect(

@@ -19,3 +19,16 @@ export const pop3ServerDefaults: Omit<Pop3ServerSettings, 'hostname' | 'stls'> =
   pendingBytesMax: 65_536,
   gatherBytes: 65_536,
 };
+
+/** The names that the driver counts under, beside those of the protocol (`pop3Counters`), and what each counts. */
+export const pop3ServerCounters = {
+  'pop3-session': 'sessions served',
+  'pop3-session-refused-too-many-sessions': 'connections refused: their address has enough',
+  'pop3-session-refused-too-many-a-second': 'connections refused: their address opens them too fast',
+  'pop3-session-refused-full': 'connections refused: there are too many in all',
+  'pop3-tls-handshake-failed': 'connections whose TLS handshake failed or took too long',
+  'pop3-message-broken-off':
+    'messages that could not be read to their end: the session was ended without the final dot',
+  'pop3-service-failed': 'calls of the service that threw',
+  'pop3-bug': 'sessions ended by a bug of ours',
+} as const;
