@@ -7,6 +7,8 @@
  */
 
 export { groupFramesMax } from './chain.ts';
+export { type CheckOptions, type CheckSummary, checkSegments, type Deviation } from './check-segments.ts';
+export type { CheckedFrame } from './checked-frame.ts';
 export type { DraftBody, FrameDraft, GroupBuilder, GroupLeaf, Placed } from './group-builder.ts';
 export { type FileKey, type KeyReader, openKeyReader } from './key-reader.ts';
 export type { CommittedGroup } from './log.ts';
@@ -19,6 +21,13 @@ export {
   type SegmentLimits,
   segmentLimits,
 } from './log.ts';
+export {
+  type GapInfo,
+  gapSeqs,
+  type LostRange,
+  type NewGenerationOptions,
+  newGeneration,
+} from './new-generation.ts';
 export type { KnownHead, LogRefusal } from './refusal.ts';
 export {
   type Frame,

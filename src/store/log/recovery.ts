@@ -99,7 +99,7 @@ export const recover = async (options: RecoveryOptions): Promise<Recovered | Log
 };
 
 /** What a killed process wrote may be in memory only; what is read must first be on the disk. */
-const syncNewest = async (io: Io, folder: string): Promise<void> => {
+export const syncNewest = async (io: Io, folder: string): Promise<void> => {
   for (const sub of [segmentsFolder(folder), keysFolder(folder)]) {
     if ((await io.stat(sub)) === null) continue;
     const names = (await io.readFolder(sub)).filter((name) => /\.f(seg|keys)$/.test(name));
