@@ -495,17 +495,22 @@ test('what has not ended after the grace is closed, its message dropped', async 
   assert.deepEqual([service.seen[0]?.aborted, service.seen[0]?.finished], [1, 0]);
 });
 
-test('a peer that closes its side behind its message is still answered', async (t) => {
-  const { greeted, service } = await start(t);
-  service.onFinish = async () => {
-    await new Promise((resolve) => setTimeout(resolve, 30));
-    return { kind: 'accepted', id: 'id', sha256Hex: 'ab' };
-  };
-  const client = await greeted({ allowHalfOpen: true });
-  await intoData(client);
-  client.send('x\r\n.\r\n');
-  client.end();
-  assert.equal(await client.until(oneReply), '250 2.0.0 Ok id=id sha256=ab\r\n');
+test('a peer that closes its side behind its message is still answered, in clear and over TLS', async (t) => {
+  for (const security of ['none', 'implicit'] as const) {
+    const { greeted, service } = await start(t, { security });
+    service.onFinish = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      return { kind: 'accepted', id: 'id', sha256Hex: 'ab' };
+    };
+    const client = await greeted({
+      allowHalfOpen: true,
+      ...(security === 'implicit' ? { ca: certificate.ca } : {}),
+    });
+    await intoData(client);
+    client.send('x\r\n.\r\n');
+    client.end();
+    assert.equal(await client.until(oneReply), '250 2.0.0 Ok id=id sha256=ab\r\n', security);
+  }
 });
 
 test('a peer that vanishes inside a message has not sent it; behind the final dot it has', async (t) => {
