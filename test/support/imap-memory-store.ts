@@ -234,7 +234,7 @@ class MemorySession implements AccountSession {
       kind: 'ready',
       sink: {
         write: (octets) => {
-          pieces.push(octets.slice());
+          pieces.push(new Uint8Array(octets));
         },
         commit: async () => {
           await account.pause();

@@ -58,6 +58,8 @@ const CR = 13;
 /** an octet more than the longest literal announcement that is understood */
 const tailBytesMax = 32;
 
+const beginningBytes = 128;
+
 const empty = new Uint8Array(0);
 
 /**
@@ -206,7 +208,7 @@ export class CommandReader {
       this.#scanned = 0;
     } else if (this.#buffer.buffer.byteLength > 2 * this.bufferedBytes) {
       // the rest of a chunk would keep all of its memory for as long as the client pauses
-      this.#buffer = this.#buffer.slice(this.#at);
+      this.#buffer = new Uint8Array(this.#buffer.subarray(this.#at));
       this.#scanned -= this.#at;
       this.#at = 0;
     }
@@ -259,7 +261,7 @@ export class CommandReader {
     const octets = this.#take(this.#left);
     this.#left -= octets.length;
     // the socket's buffer would be kept alive by a view
-    if (octets.length > 0) this.#pieces.push(octets.slice());
+    if (octets.length > 0) this.#pieces.push(new Uint8Array(octets));
     if (this.#left > 0) return false;
     this.#literals.push(this.#pieces.length === 1 ? (this.#pieces[0] ?? empty) : joined(this.#pieces));
     this.#pieces = [];
@@ -285,14 +287,14 @@ export class CommandReader {
     const event: ReaderEvent = {
       kind: 'broken',
       reason,
-      text: this.#text + latin1(line.subarray(0, 256)),
+      text: beginning(this.#text, line),
     };
     this.#reset();
     return event;
   }
 
   #tooLong(end: number): ReaderEvent | null {
-    const text = this.#text + latin1(this.#buffer.subarray(this.#at, this.#at + 256));
+    const text = beginning(this.#text, this.#buffer.subarray(this.#at));
     this.#reset();
     this.#afterDiscard = { kind: 'broken', reason: 'line-too-long', text };
     this.#mode = 'discard-line';
@@ -346,6 +348,10 @@ export class CommandReader {
     this.#offer = null;
   }
 }
+
+/** Enough of a broken command to find its tag, the same in every chunking. */
+const beginning = (text: string, octets: Uint8Array): string =>
+  (text + latin1(octets.subarray(0, beginningBytes))).slice(0, beginningBytes);
 
 /** The literal that a line announces at its end, or null. */
 const announcedLiteral = (
