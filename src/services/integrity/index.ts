@@ -1,2 +1,21 @@
 /** Integrity: keys, receipts, and every octet compared with the log. */
+export { type EvidenceLine, evidenceLines, evidenceValue } from './evidence-lines.ts';
+export { type Journey, journeyOf } from './journey.ts';
 export { type GenerationKey, generationKeys, keyLines } from './key-lines.ts';
+export {
+  headToShow,
+  proveConsistency,
+  proveInclusion,
+  type ShownLeaf,
+  type ShownProof,
+  shownLeaves,
+} from './ledger-view.ts';
+export { makeReceipt, type ReceiptOutcome, type ReceiptRequest, type ReceiptSource } from './receipt.ts';
+export {
+  generationOf,
+  type Ledgers,
+  ledgerGenerations,
+  newestHead,
+  type PublishedHead,
+  publishedHead,
+} from './sealed-place.ts';

@@ -2,6 +2,7 @@ import { equalBytes, fromHex } from '#base/bytes';
 import { FengniError } from '#base/errors';
 import type { Io } from '#store/durable';
 import {
+  type DeliverContent,
   decodeDeliver,
   decodeMessage,
   type KeyRef,
@@ -26,13 +27,22 @@ export interface MessageBody {
   read(start: number, end: number): AsyncIterable<Uint8Array>;
 }
 
+/** Where one account's copy lies. */
+export interface CopyPlace {
+  emailSeq: number;
+  at: MessageRow['at'];
+  key: KeyRef;
+}
+
 export interface BodyReaders {
   /** @throws {FengniError} `frame-damaged`, `payload-damaged`, `frame-content-damaged`, `message-erased`, `key-missing` */
   message(
     row: Pick<MessageRow, 'seq' | 'at' | 'key' | 'id' | 'sizeBytes' | 'sha256Hex'>,
   ): Promise<MessageBody>;
   /** the trace fields of one copy, from its own frame. @throws {FengniError} as `message` */
-  prefix(copy: { emailSeq: number; at: MessageRow['at']; key: KeyRef }): Promise<Uint8Array>;
+  prefix(copy: CopyPlace): Promise<Uint8Array>;
+  /** everything that one copy's frame says. @throws {FengniError} as `message` */
+  copy(copy: CopyPlace): Promise<DeliverContent>;
   close(): Promise<void>;
 }
 
@@ -56,6 +66,11 @@ export const openBodyReaders = (options: { io: Io; folder: string; shard: number
       remedy: 'run "fengni verify"; put the key file back from a copy',
       exitStatus: 1,
     });
+  };
+
+  const copy = async ({ emailSeq, at, key: ref }: CopyPlace): Promise<DeliverContent> => {
+    const frame = await segments.readFrame(at, emailSeq);
+    return decodeDeliver(openHead(frame, await fileKey(ref, `copy ${emailSeq}`)));
   };
 
   return {
@@ -82,10 +97,8 @@ export const openBodyReaders = (options: { io: Io; folder: string; shard: number
         read: (start, end) => payload.range(start, end),
       };
     },
-    prefix: async ({ emailSeq, at, key: ref }) => {
-      const frame = await segments.readFrame(at, emailSeq);
-      return decodeDeliver(openHead(frame, await fileKey(ref, `copy ${emailSeq}`))).prefix;
-    },
+    prefix: async (place) => (await copy(place)).prefix,
+    copy,
     close: async () => {
       await segments.close();
       await keys.close();

@@ -4,6 +4,8 @@ import { FengniError } from '#base/errors';
 import type { Io } from '#store/durable';
 import {
   type Checkpoint,
+  CompactRange,
+  edgeNodes,
   type HashReader,
   leafHash,
   makeConsistencyProof,
@@ -102,6 +104,18 @@ export class LedgerReader {
     if (!verifyConsistency(both))
       throw damaged(`the tiles do not lead from the head of ${old.size} to that of ${head.size} leaves`);
     return path;
+  }
+
+  /**
+   * The root of the first `size` leaves, as a tree that a signed head continues: nothing else of the tiles is believed.
+   *
+   * @throws {FengniError} `ledger-damaged`
+   */
+  async rootOf(size: number, head: Pick<Checkpoint, 'size' | 'root'>): Promise<Uint8Array> {
+    if (size === head.size) return head.root;
+    const root = new CompactRange(size, await this.#hashes(head.size)(edgeNodes(size))).root();
+    if (size > 0) await this.consistency({ size, root }, head);
+    return root;
   }
 
   /** Makes hashes of complete subtrees from the tiles of a tree of `size` leaves. */
