@@ -1,0 +1,152 @@
+import path from 'node:path';
+import type { Config } from '#app/config';
+import { controlMethods, projectionsIn, publishKeys } from '#app/control';
+import { systemClock, systemRandom } from '#base/clock';
+import { FengniError } from '#base/errors';
+import type { Logger } from '#base/logger';
+import type { IpcPeer, IpcReply } from '#net/ipc';
+import { createAdministration } from '#services/administration';
+import { createAuth } from '#services/auth';
+import type { MailstoreWriter } from '#services/mailstore';
+import { Sealer } from '#services/sealer';
+import { openWriter, type SealerPort } from '#services/writer';
+import { nodeIo } from '#store/durable';
+import type { KnownHead } from '#store/log';
+import { openSecrets } from '#store/secrets';
+import { startParser } from './parser-process.ts';
+
+const shard = 0;
+
+export interface LocalWriter {
+  call<Result>(method: string, params?: unknown): Promise<Result>;
+  mailstore: Pick<MailstoreWriter, 'resolve' | 'deliver' | 'status'>;
+  close(): Promise<void>;
+}
+
+/**
+ * Writer, `auth` and sealer in this process, for a command while no server runs. The caller holds the folder's lock.
+ *
+ * What strangers sent is parsed in a process of its own here too, when an index has to be made again.
+ *
+ * @throws {FengniError} the log's refusal: `log-damaged`, `log-rolled-back`, …
+ */
+export const openLocalWriter = async (options: {
+  dataFolder: string;
+  config: Config;
+  logger: Logger;
+}): Promise<LocalWriter> => {
+  const { dataFolder, config } = options;
+  process.umask(0o077);
+  const logger = troubleOnly(options.logger);
+  const sealer = await localSealer(dataFolder);
+  const parser = startParser(dataFolder, config);
+  const known = await sealer.knownHead();
+  const writer = await openWriter({
+    io: nodeIo,
+    folder: dataFolder,
+    shard,
+    hostname: config.server.hostname,
+    projections: (fresh) => projectionsIn(dataFolder, fresh),
+    parse: parser.parse,
+    sealer,
+    knownHeads: known === null ? [] : [known],
+    logger,
+    schedule: (work, ms) => {
+      const timer = setTimeout(work, ms);
+      return () => clearTimeout(timer);
+    },
+    // Whoever waits is told by the rejection of what it asked for.
+    failed: (error) => logger.error('writer stops', { code: error.code, subject: error.subject }),
+  }).finally(() => parser.close());
+  if (writer.kind === 'refused') throw writer.error;
+  const secrets = openSecrets({ path: path.join(dataFolder, 'secrets.db') });
+  const auth = createAuth({ secrets, clock: systemClock, random: systemRandom });
+  const administration = createAdministration({
+    queue: writer.queue,
+    directory: writer.directory,
+    auth: {
+      setPassword: (account) => auth.setPassword(account),
+      disable: async (user) => auth.disable(user),
+      enable: async (user) => auth.enable(user),
+      unconfirmed: async () => auth.unconfirmed(),
+      confirm: async (id) => void auth.confirm(id),
+    },
+    logger,
+  });
+  const close = async (): Promise<void> => {
+    await writer.stop();
+    secrets.close();
+  };
+  try {
+    await publishKeys(writer, dataFolder, sealer.begin);
+    await administration.finishChanges();
+  } catch (error) {
+    await close().catch(() => {});
+    throw error;
+  }
+  const methods = controlMethods(writer, administration, dataFolder);
+  return {
+    call: async <Result>(method: string, params: unknown = null): Promise<Result> => {
+      const handler = methods[method];
+      if (handler === undefined) throw new TypeError(`there is no control method ${method}`);
+      const reply = await handler(params as never, [], nobody);
+      return (reply as IpcReply | undefined)?.result as Result;
+    },
+    mailstore: writer,
+    close,
+  };
+};
+
+/** Nobody listens to notices here. */
+const nobody: IpcPeer = { id: 0, open: false, notify: () => {}, close: () => {} };
+
+interface LocalSealer extends SealerPort {
+  knownHead(): Promise<KnownHead | null>;
+  begin(generation: number, origin: string): Promise<string | null>;
+}
+
+/** The sealer of this folder; where its memory is lost or damaged, mail flows without heads, as in a server. */
+const localSealer = async (dataFolder: string): Promise<LocalSealer> => {
+  let sealer: Sealer;
+  try {
+    sealer = await Sealer.open({
+      io: nodeIo,
+      folder: path.join(dataFolder, 'sealer'),
+      ledgerFolder: (generation) => path.join(dataFolder, 'ledger', `g${generation}`),
+    });
+  } catch (error) {
+    if (!(error instanceof FengniError)) throw error;
+    const { code, subject } = error;
+    return {
+      knownHead: async () => null,
+      begin: async () => null,
+      advance: async () => ({ kind: 'refused', reason: `${code}: ${subject}` }),
+    };
+  }
+  return {
+    knownHead: async () => {
+      const outcome = await sealer.head();
+      if (outcome.kind === 'refused') return null;
+      const { generation, size, root } = outcome.head;
+      return { source: 'the sealer', generation, size, root };
+    },
+    begin: async (generation, origin) => {
+      const outcome = await sealer.create({ generation, origin });
+      return outcome.kind === 'refused' ? null : outcome.head.key;
+    },
+    advance: async (request) => {
+      const outcome = await sealer.advance(request);
+      return outcome.kind === 'refused'
+        ? { kind: 'refused', reason: `${outcome.reason}: ${outcome.detail}` }
+        : { kind: 'signed', note: outcome.head.note };
+    },
+  };
+};
+
+/** A command tells of trouble; that all is as it should be, its own words say. */
+const troubleOnly = (logger: Logger): Logger => ({
+  ...logger,
+  debug: () => {},
+  info: () => {},
+  with: (fields) => troubleOnly(logger.with(fields)),
+});
