@@ -114,8 +114,12 @@ const start = (
 
 const run = (...parameters: Parameters<typeof start>): Promise<Ended> => start(...parameters).ended;
 
+/** Waits for something that has to come; the bound is only there so that a failure does not take for ever. */
 const until = async (condition: () => boolean): Promise<void> => {
-  while (!condition()) await sleep(20);
+  for (let tries = 0; !condition(); tries++) {
+    assert.ok(tries < 3_000, `did not come: ${condition}`);
+    await sleep(20);
+  }
 };
 
 const isAlive = (pid: number): boolean => {

@@ -25,6 +25,7 @@ test('LC_ALL wins over LC_MESSAGES, that over LANG; zh in any form is Chinese, e
     [{ LANG: 'de_DE', LC_MESSAGES: 'zh_CN' }, 'zh'],
     [{ LANG: 'zh_CN', LC_MESSAGES: 'en_GB' }, 'en'],
     [{ LANG: 'zh_CN', LC_ALL: 'C' }, 'en'],
+    [{ LC_MESSAGES: 'zh_CN', LC_ALL: 'C' }, 'en'],
     [{ LANG: 'zh_CN', LC_ALL: '', LC_MESSAGES: '' }, 'zh'],
   ];
   for (const [variables, language] of cases)
