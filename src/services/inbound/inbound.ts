@@ -37,6 +37,23 @@ export interface InboundOptions {
   heldBytesMax: number;
 }
 
+/** A message that came by a command on this machine: no peer, no session, no TLS. */
+export interface LocalTransaction extends Omit<InboundTransaction, 'peer' | 'helo' | 'protocol' | 'tls'> {
+  readonly peer: null;
+  readonly helo: null;
+  readonly protocol: 'LOCAL';
+  readonly tls: null;
+}
+
+/** What the SMTP engine asks, and the command line by the same way. */
+export interface Inbound extends InboundService {
+  recipient(transaction: InboundTransaction | LocalTransaction, address: string): Promise<RecipientVerdict>;
+  begin(
+    transaction: InboundTransaction | LocalTransaction,
+    recipients: readonly AcceptedRecipient[],
+  ): InboundDelivery;
+}
+
 const refusal = (code: number, enhanced: string, text: string): Refusal => ({
   kind: 'refused',
   code,
@@ -48,11 +65,14 @@ const tryLater = refusal(451, '4.3.0', 'The mail store does not answer, try agai
 const tooMuch = refusal(452, '4.3.1', 'Too much mail arrives at once, try again later');
 
 /** What the SMTP engine asks of the mail system, for one process. */
-export const createInbound = (options: InboundOptions): InboundService => {
+export const createInbound = (options: InboundOptions): Inbound => {
   const { writer, logger } = options;
   let heldBytes = 0;
 
-  const recipient = async (_: InboundTransaction, address: string): Promise<RecipientVerdict> => {
+  const recipient = async (
+    _: InboundTransaction | LocalTransaction,
+    address: string,
+  ): Promise<RecipientVerdict> => {
     try {
       const verdict = await writer.resolve(address);
       switch (verdict.kind) {
@@ -76,7 +96,7 @@ export const createInbound = (options: InboundOptions): InboundService => {
   };
 
   const begin = (
-    transaction: InboundTransaction,
+    transaction: InboundTransaction | LocalTransaction,
     recipients: readonly AcceptedRecipient[],
   ): InboundDelivery => {
     const sealer = createMessageSealer(options.random);
@@ -95,8 +115,7 @@ export const createInbound = (options: InboundOptions): InboundService => {
       const { peer, helo, protocol, tls, mailFrom } = transaction;
       const results = [`${options.hostname}; none`];
       const common = commonPrefix({
-        helo,
-        peerAddress: peer.address,
+        from: peer === null ? null : { helo, address: peer.address },
         hostname: options.hostname,
         protocol,
         tls,
@@ -114,9 +133,7 @@ export const createInbound = (options: InboundOptions): InboundService => {
         evidence: {
           env: encodeEnvelope({ mailFrom, parameters: parametersOf(transaction) }),
           ses: encodeSession({
-            peer: peer.address,
-            port: peer.port,
-            helo,
+            ...(peer === null ? {} : { peer: peer.address, port: peer.port, helo }),
             protocol,
             ...(tls === null
               ? {}
@@ -181,7 +198,7 @@ export const createInbound = (options: InboundOptions): InboundService => {
 };
 
 /** MAIL parameters that matter to what was said about the message, as they were given. */
-const parametersOf = (transaction: InboundTransaction): string[] => [
+const parametersOf = (transaction: InboundTransaction | LocalTransaction): string[] => [
   ...(transaction.sizeDeclared === null ? [] : [`SIZE=${transaction.sizeDeclared}`]),
   ...(transaction.body === '8BITMIME' ? ['BODY=8BITMIME'] : []),
   ...(transaction.smtpUtf8 ? ['SMTPUTF8'] : []),

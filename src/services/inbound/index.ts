@@ -4,5 +4,6 @@
  * Always holds: the original is not altered by an octet; the prefix is made once, when the message is complete; nothing is accepted
  * before its group is durable.
  */
-export { createInbound, type InboundOptions } from './inbound.ts';
+export { createInbound, type Inbound, type InboundOptions, type LocalTransaction } from './inbound.ts';
+export { type MailFile, readMailFile } from './mail-file.ts';
 export { commonPrefix, copyPrefix, prefixBytesMax } from './trace.ts';

@@ -6,11 +6,10 @@ export const prefixBytesMax = 8_192;
 const lineBytesMax = 997;
 
 export interface TraceFields {
-  /** as the peer gave it in EHLO or HELO */
-  helo: string;
-  peerAddress: string;
+  /** the peer, and what it called itself in EHLO or HELO; null for a message that came by a command on this machine */
+  from: { helo: string; address: string } | null;
   hostname: string;
-  /** ESMTPS and its like (RFC 3848) */
+  /** ESMTPS and its like (RFC 3848), or LOCAL */
   protocol: string;
   tls: { version: string; cipher: string } | null;
   id: string;
@@ -30,9 +29,10 @@ export interface TraceFields {
  * Every field is one line, since Outlook unfolds long ones and writes them back (`fastmail/authentication_milter#110`).
  */
 export const commonPrefix = (fields: TraceFields): Uint8Array => {
-  const { tls, onlyRecipient } = fields;
+  const { from, tls, onlyRecipient } = fields;
+  const peer = from === null ? '' : `from ${heloWord(from.helo)} (${addressLiteral(from.address)}) `;
   const received =
-    `Received: from ${heloWord(fields.helo)} (${addressLiteral(fields.peerAddress)}) by ${fields.hostname} with ${fields.protocol}` +
+    `Received: ${peer}by ${fields.hostname} with ${fields.protocol}` +
     `${tls === null ? '' : ` (using ${tls.version} with cipher ${tls.cipher})`} id ${fields.id}`;
   const forClause = onlyRecipient === null ? '' : ` for <${onlyRecipient}>`;
   const date = `; ${rfc5322Date(fields.timeMs)}`;
