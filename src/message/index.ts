@@ -7,11 +7,22 @@
  * @source RFC 5322, RFC 2045 to 2049, RFC 2183, RFC 2231, RFC 6532, RFC 9051 §6.4.5 and §7.5.2
  */
 export { type BaseSubject, baseSubject } from './base-subject.ts';
+export {
+  type BodyParts,
+  bodyParts,
+  fileName,
+  isTnef,
+  mediaType,
+  partPlainText,
+  partText,
+  preview,
+} from './body-parts.ts';
 export { bodyStructure } from './body-structure.ts';
 export { charsetOf, type DecodedText, decodeText } from './charset.ts';
 export { type MailDate, parseDate } from './date.ts';
 export { decodeHeaderText, decodeParameter } from './encoded-word.ts';
 export { envelope } from './envelope.ts';
+export { htmlToText } from './html-text.ts';
 export { type MessageLimit, messageLimits } from './limits.ts';
 export { parseMessageIds } from './message-id.ts';
 export { findParameter, parseDisposition, parseMediaType, unfold } from './mime-header.ts';

@@ -30,7 +30,8 @@ const mimeFields: ReadonlySet<string> = new Set([
   'content-location',
 ]);
 
-const envelopeFields: ReadonlySet<string> = new Set([
+/** Those of ENVELOPE, and what threads are made of. */
+const keptFields: ReadonlySet<string> = new Set([
   'date',
   'subject',
   'from',
@@ -41,6 +42,7 @@ const envelopeFields: ReadonlySet<string> = new Set([
   'bcc',
   'in-reply-to',
   'message-id',
+  'references',
 ]);
 
 export interface ScannerOptions {
@@ -140,7 +142,7 @@ class Scanner implements MessageScanner {
   #fieldKept = false;
 
   constructor(options: ScannerOptions) {
-    this.#keep = new Set([...envelopeFields, 'references', ...(options.keep ?? [])]);
+    this.#keep = options.keep === undefined ? keptFields : new Set([...keptFields, ...options.keep]);
     this.#open(0, true, false);
   }
 

@@ -1,0 +1,135 @@
+import { charsetOf, decodeText } from './charset.ts';
+import { decodeParameter } from './encoded-word.ts';
+import { htmlToText } from './html-text.ts';
+import type { ParsedMessage, ParsedPart } from './part.ts';
+import { decodeTransfer } from './transfer-encoding.ts';
+
+export interface BodyParts {
+  /** to be shown in order by a reader that prefers plain text */
+  text: ParsedPart[];
+  /** the same for one that prefers HTML */
+  html: ParsedPart[];
+  attachments: ParsedPart[];
+}
+
+/**
+ * Which leaves are the body and which are attachments.
+ *
+ * @source RFC 8621 §4.1.4 (the algorithm, as it stands there)
+ */
+export const bodyParts = (parsed: ParsedMessage): BodyParts => {
+  const found: BodyParts = { text: [], html: [], attachments: [] };
+  collect([parsed.root], 'mixed', false, found.html, found.text, found.attachments);
+  return found;
+};
+
+const collect = (
+  parts: readonly ParsedPart[],
+  multipartType: string,
+  inAlternative: boolean,
+  htmlBody: ParsedPart[] | null,
+  textBody: ParsedPart[] | null,
+  attachments: ParsedPart[],
+): void => {
+  let html = htmlBody;
+  let text = textBody;
+  const textLength = text?.length ?? -1;
+  const htmlLength = html?.length ?? -1;
+  for (const [index, part] of parts.entries()) {
+    if (part.kind === 'multipart') {
+      const subtype = part.mime.subtype.toLowerCase();
+      collect(part.children, subtype, inAlternative || subtype === 'alternative', html, text, attachments);
+      continue;
+    }
+    const type = mediaType(part);
+    const isInlineText = type === 'text/plain' || type === 'text/html';
+    const isInlineMedia = /^(?:image|audio|video)\//.test(type);
+    const isInline =
+      part.mime.disposition?.type.toLowerCase() !== 'attachment' &&
+      (isInlineText || isInlineMedia) &&
+      // Not a later part of multipart/related, and named only where it is shown all the same.
+      (index === 0 || (multipartType !== 'related' && (isInlineMedia || fileName(part) === null)));
+    if (!isInline) {
+      attachments.push(part);
+      continue;
+    }
+    if (multipartType === 'alternative') {
+      if (type === 'text/plain') text?.push(part);
+      else if (type === 'text/html') html?.push(part);
+      else attachments.push(part);
+      continue;
+    }
+    // Inside of one alternative, what follows a kind of text belongs to it.
+    if (inAlternative && type === 'text/plain') html = null;
+    if (inAlternative && type === 'text/html') text = null;
+    text?.push(part);
+    html?.push(part);
+    if ((text === null || html === null) && isInlineMedia) attachments.push(part);
+  }
+  if (multipartType === 'alternative' && text !== null && html !== null) {
+    // Found HTML only, or plain text only: each stands for the other.
+    if (textLength === text.length && htmlLength !== html.length) text.push(...html.slice(htmlLength));
+    if (htmlLength === html.length && textLength !== text.length) html.push(...text.slice(textLength));
+  }
+};
+
+/** `type/subtype` in lower case. */
+export const mediaType = ({ mime }: ParsedPart): string => `${mime.type}/${mime.subtype}`.toLowerCase();
+
+/** The name of the file that a part is, or null. A path is part of the name: who stores it takes care. */
+export const fileName = ({ mime }: ParsedPart): string | null =>
+  decodeParameter(mime.disposition?.parameters ?? [], 'filename') ?? decodeParameter(mime.parameters, 'name');
+
+/** TNEF: Outlook's own box of attachments and formatting, by type or by name (`winmail.dat`). */
+export const isTnef = (part: ParsedPart): boolean =>
+  /^application\/(?:vnd\.)?ms-tnef$/.test(mediaType(part)) || fileName(part)?.toLowerCase() === 'winmail.dat';
+
+/**
+ * The characters of a text part.
+ *
+ * @param body the part's octets as they are in the message; a caller may give the first ones only
+ */
+export const partText = (part: ParsedPart, body: Uint8Array): string => {
+  const octets = decodeTransfer(body, part.encoding);
+  const label = decodeParameter(part.mime.parameters, 'charset');
+  const isHtml = mediaType(part) === 'text/html';
+  return decodeText(octets, label ?? (isHtml ? metaCharset(octets) : null)).text;
+};
+
+/** The same as plain text: HTML without its tags. */
+export const partPlainText = (part: ParsedPart, body: Uint8Array): string => {
+  const text = partText(part, body);
+  return mediaType(part) === 'text/html' ? htmlToText(text) : text;
+};
+
+const previewLengthMax = 256;
+
+/**
+ * The first words of a text, for a list of messages: one line, without quoted lines, signature and links.
+ *
+ * @source RFC 8621 §4.1.4 `preview` (256 characters at most)
+ */
+export const preview = (plainText: string): string => {
+  const words: string[] = [];
+  let length = 0;
+  for (const line of plainText.slice(0, 100 * previewLengthMax).split(/\r?\n/)) {
+    if (line === '-- ') break;
+    if (/^[>|]/.test(line)) continue;
+    for (const word of line.split(/\s+/)) {
+      if (word === '' || /^[-=_*#~]{3,}$/.test(word) || /^<?https?:\/\//.test(word)) continue;
+      words.push(word);
+      length += word.length + 1;
+    }
+    if (length > previewLengthMax) break;
+  }
+  const text = words.join(' ');
+  return [...text.slice(0, 2 * previewLengthMax)].slice(0, previewLengthMax).join('').trim();
+};
+
+/** `<meta charset=…>` in the first octets, where HTML says its own charset. */
+const metaCharset = (octets: Uint8Array): string | null => {
+  const start = Buffer.from(octets.subarray(0, 2048)).toString('latin1');
+  const label = /<meta\s[^>]{0,200}?charset\s*=\s*["']?([\w:.-]{1,40})/i.exec(start)?.[1];
+  // The octets can't be UTF-16 where this was readable.
+  return label === undefined || /^utf-?16/i.test(label) || charsetOf(label) === null ? null : label;
+};
