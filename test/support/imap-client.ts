@@ -20,7 +20,7 @@ export class ImapTestClient {
   static async connect(options: { port: number; secure: boolean; ca?: string }): Promise<ImapTestClient> {
     const socket = options.secure
       ? tls.connect({ host: '127.0.0.1', port: options.port, servername: 'localhost', ca: options.ca })
-      : net.connect({ host: '127.0.0.1', port: options.port });
+      : net.connect({ host: '127.0.0.1', port: options.port, allowHalfOpen: true });
     await new Promise<void>((resolve, reject) => {
       socket.once(options.secure ? 'secureConnect' : 'connect', resolve);
       socket.once('error', reject);
@@ -45,6 +45,9 @@ export class ImapTestClient {
     this.#socket.on('data', (octets: Buffer) => {
       this.#buffer += octets.toString('latin1');
       this.#wake();
+    });
+    this.#socket.on('end', () => {
+      this.#socket.end();
     });
     this.#socket.on('close', () => {
       this.#ended = true;
@@ -92,6 +95,16 @@ export class ImapTestClient {
   async command(tag: string, text: string): Promise<ImapReplyText[]> {
     this.send(`${tag} ${text}\r\n`);
     return this.until(tag);
+  }
+
+  /** Stops reading from the socket. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  /** Ends this side; replies may still come. */
+  endInput(): void {
+    this.#socket.end();
   }
 
   close(): void {

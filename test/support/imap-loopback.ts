@@ -1,6 +1,6 @@
 import net, { type AddressInfo } from 'node:net';
 import tls from 'node:tls';
-import { systemClock, systemRandom } from '#base/clock';
+import { type Clock, systemClock, systemRandom } from '#base/clock';
 import { silentLogger } from '#base/logger';
 import { type Counters, createCounters, createSessionGate, sessionGateDefaults } from '#net/connection';
 import {
@@ -28,6 +28,7 @@ export interface ImapLoopback {
 export const startImapLoopback = async (
   login: ImapLogin,
   settings: Partial<ImapServerSettings> = {},
+  clock: Clock = systemClock,
 ): Promise<ImapLoopback> => {
   const nowMs = Date.now();
   const authority = createLocalAuthority({ domains: ['localhost'], nowMs, random: systemRandom });
@@ -45,7 +46,7 @@ export const startImapLoopback = async (
     tls: { options: () => ({ secureContext }) },
     gate: createSessionGate(sessionGateDefaults, systemClock),
     counters,
-    clock: systemClock,
+    clock,
     log: silentLogger,
     move: true,
     sweepEveryMs: 50,
