@@ -9,6 +9,10 @@ export type ImapReplyText = string;
 export class ImapTestClient {
   #socket: net.Socket;
   #buffer = '';
+  readonly #more: Buffer[] = [];
+  #moreBytes = 0;
+  /** octets before which no reply can be whole: those of a literal */
+  #wanted = 0;
   #ended = false;
   #wake: () => void = () => {};
 
@@ -43,7 +47,8 @@ export class ImapTestClient {
   #listen(): void {
     this.#socket.setNoDelay(true);
     this.#socket.on('data', (octets: Buffer) => {
-      this.#buffer += octets.toString('latin1');
+      this.#more.push(octets);
+      this.#moreBytes += octets.length;
       this.#wake();
     });
     this.#socket.on('end', () => {
@@ -67,11 +72,16 @@ export class ImapTestClient {
   /** The next reply, or null when the server has closed. */
   async reply(): Promise<ImapReplyText | null> {
     for (;;) {
-      const end = replyEnd(this.#buffer);
-      if (end !== -1) {
-        const text = this.#buffer.slice(0, end - 2);
-        this.#buffer = this.#buffer.slice(end);
-        return text;
+      if (this.#buffer.length + this.#moreBytes >= this.#wanted) {
+        this.#buffer += Buffer.concat(this.#more.splice(0)).toString('latin1');
+        this.#moreBytes = 0;
+        const { whole, end } = replyEnd(this.#buffer);
+        this.#wanted = whole ? 0 : end;
+        if (whole) {
+          const text = this.#buffer.slice(0, end - 2);
+          this.#buffer = this.#buffer.slice(end);
+          return text;
+        }
       }
       if (this.#ended) return null;
       await new Promise<void>((resolve) => {
@@ -112,15 +122,15 @@ export class ImapTestClient {
   }
 }
 
-/** Where the first reply ends, or −1 while it has not. */
-const replyEnd = (text: string): number => {
+/** Where the first reply ends, or how many octets there must be at least before it does. */
+const replyEnd = (text: string): { whole: boolean; end: number } => {
   let at = 0;
   for (;;) {
     const end = text.indexOf('\r\n', at);
-    if (end === -1) return -1;
-    const literal = /\{(\d+)\}$/.exec(text.slice(at, end));
-    if (literal === null) return end + 2;
+    if (end === -1) return { whole: false, end: at };
+    const literal = /\{(\d+)\}$/.exec(text.slice(Math.max(at, end - 20), end));
+    if (literal === null) return { whole: true, end: end + 2 };
     at = end + 2 + Number(literal[1]);
-    if (at > text.length) return -1;
+    if (at > text.length) return { whole: false, end: at };
   }
 };
