@@ -4,13 +4,19 @@
  * Every code of a `FengniError` in the source has both; `docs/errors.md` is made from here (`npm run docs`).
  */
 export const errors = {
+  'error.account-unknown': 'There is no such account: {subject}',
+  'remedy.account-unknown': 'see "fengni account list"',
   'error.address-unavailable': 'This address cannot be listened on: {subject}',
   'remedy.address-unavailable': 'name an address that this machine has ("ip address" shows them)',
+  'error.checkpoint-unusable': 'This signed head cannot be used: {subject}',
+  'remedy.checkpoint-unusable': 'give a file that "fengni log checkpoint" wrote',
   'error.config-invalid': 'The configuration is not right: {subject}',
   'remedy.config-invalid':
     'correct the setting; "fengni config schema" and docs/operate/configuration.md list them all',
   'error.config-unreadable': 'The configuration file cannot be read: {subject}',
   'remedy.config-unreadable': 'check the path and who may read it, or leave --config out to use the defaults',
+  'error.data-folder-closed': 'This user may not open the data folder: {subject}',
+  'remedy.data-folder-closed': 'run the command as the owner of the data folder',
   'error.data-folder-in-use': 'Another server uses this data folder: {subject}',
   'remedy.data-folder-in-use': 'stop that server first, or use another folder: --data DIR',
   'error.data-folder-missing': 'There is no data folder here: {subject}',
@@ -43,6 +49,9 @@ export const errors = {
   'remedy.key-missing': 'run "fengni verify"; put the key file back from a copy',
   'error.ledger-damaged': 'The ledger was changed or damaged: {subject}',
   'remedy.ledger-damaged': 'run "fengni verify --repair": the ledger is made again from the log',
+  'error.ledger-empty': 'Nothing has been signed yet: {subject}',
+  'remedy.ledger-empty':
+    'wait a moment after the first message, and see "fengni status": the sealer has to sign',
   'error.ledger-unusable': 'The ledger cannot be written: {subject}',
   'remedy.ledger-unusable': 'restart the server: an earlier write failed',
   'error.lock-unusable': 'The data folder cannot be locked: {subject}',
@@ -65,6 +74,8 @@ export const errors = {
   'remedy.message-erased': 'nothing can bring it back; its place in the log and its proof remain',
   'error.not-the-owner': 'Only the owner may open this message: {subject}',
   'remedy.not-the-owner': 'ask the owner, or use an access that states its reason',
+  'error.parser-not-started': 'The process that reads mail could not be started: {subject}',
+  'remedy.parser-not-started': 'see the lines above; nothing was changed',
   'error.payload-damaged': 'A stored message was changed or damaged: {subject}',
   'remedy.payload-damaged': 'run "fengni verify --repair"',
   'error.port-forbidden': 'This port may not be opened by this user: {subject}',

@@ -2,13 +2,19 @@ import type { Translation } from '../catalogue.ts';
 import type { errors as english } from '../en/errors.ts';
 
 export const errors: Translation<typeof english> = {
+  'error.account-unknown': '没有这个账户：{subject}',
+  'remedy.account-unknown': '请看“fengni account list”',
   'error.address-unavailable': '无法在此地址监听：{subject}',
   'remedy.address-unavailable': '请写本机拥有的地址（“ip address”会列出）',
+  'error.checkpoint-unusable': '不能使用这个签名树头：{subject}',
+  'remedy.checkpoint-unusable': '请给出“fengni log checkpoint”写下的文件',
   'error.config-invalid': '配置有误：{subject}',
   'remedy.config-invalid':
     '请改正该设置；所有设置见“fengni config schema”和 docs/operate/configuration.zh.md',
   'error.config-unreadable': '无法读取配置文件：{subject}',
   'remedy.config-unreadable': '请检查路径和读取权限，或去掉 --config 使用默认值',
+  'error.data-folder-closed': '当前用户不能打开数据目录：{subject}',
+  'remedy.data-folder-closed': '请以数据目录的所有者运行此命令',
   'error.data-folder-in-use': '此数据目录正被另一个服务器使用：{subject}',
   'remedy.data-folder-in-use': '请先停掉那个服务器，或用 --data 指定另一个目录',
   'error.data-folder-missing': '这里没有数据目录：{subject}',
@@ -39,6 +45,8 @@ export const errors: Translation<typeof english> = {
   'remedy.key-missing': '请运行“fengni verify”，并从副本放回密钥文件',
   'error.ledger-damaged': '账本被改动或损坏：{subject}',
   'remedy.ledger-damaged': '请运行“fengni verify --repair”：账本会根据日志重建',
+  'error.ledger-empty': '还没有任何签名：{subject}',
+  'remedy.ledger-empty': '请在第一封邮件之后稍等片刻，并查看“fengni status”：要等封印进程签名',
   'error.ledger-unusable': '无法写入账本：{subject}',
   'remedy.ledger-unusable': '请重启服务器：之前有一次写入失败',
   'error.lock-unusable': '无法锁定数据目录：{subject}',
@@ -59,6 +67,8 @@ export const errors: Translation<typeof english> = {
   'remedy.message-erased': '无法恢复；它在日志中的位置和证明仍在',
   'error.not-the-owner': '只有所有者可以打开这封邮件：{subject}',
   'remedy.not-the-owner': '请联系所有者，或使用写明理由的访问方式',
+  'error.parser-not-started': '无法启动读取邮件的进程：{subject}',
+  'remedy.parser-not-started': '请看上面几行；没有改动任何内容',
   'error.payload-damaged': '已存的邮件被改动或损坏：{subject}',
   'remedy.payload-damaged': '请运行“fengni verify --repair”',
   'error.port-forbidden': '当前用户无权打开此端口：{subject}',
