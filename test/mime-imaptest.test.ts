@@ -11,8 +11,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import {
+  baseSubject,
   bodyStructure,
   clipRanges,
+  decodeHeaderText,
   envelope,
   imapSection,
   type ParsedMessage,
@@ -168,3 +170,29 @@ for (const script of ['fetch-envelope', 'fetch-bodystructure', 'fetch-body', 'fe
     assert.ok(total > 0);
   });
 }
+
+test("base subjects order messages as imaptest's sort-subject expects (RFC 5256 §2.1)", {
+  skip: folder === null && notRun,
+}, (t) => {
+  const file = path.join(folder ?? '', 'sort-subject');
+  const keys = readMbox(`${file}.mbox`).map((message) => {
+    const subject = parseMessage(message).root.values.find(({ name }) => name === 'subject')?.value ?? '';
+    return baseSubject(decodeHeaderText(subject)).subject.toUpperCase();
+  });
+  const lines = fs.readFileSync(file, 'latin1').split('\n');
+  const failures: Failure[] = [];
+  for (const [line, sign] of [
+    ['ok sort (subject) us-ascii all', 1],
+    ['ok sort (reverse subject) us-ascii all', -1],
+  ] as const) {
+    const at = lines.indexOf(line);
+    const expected = (lines[at + 1] ?? '').replace('* sort ', '');
+    const order = keys
+      .map((key, index) => ({ key, seq: index + 1 }))
+      .sort((a, b) => (a.key === b.key ? a.seq - b.seq : a.key < b.key ? -sign : sign))
+      .map(({ seq }) => seq)
+      .join(' ');
+    if (order !== expected) failures.push({ case: `line ${at + 1}`, what: `${order}, expected ${expected}` });
+  }
+  report(t, 'imap-imaptest-sort-subject', 2, failures);
+});
