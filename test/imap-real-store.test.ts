@@ -1,0 +1,202 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { fromLatin1 } from '#base/bytes';
+import type { ImapLogin } from '#protocols/imap';
+import { createImapServer, ImapPipe } from './support/imap-pipe.ts';
+import { type ImapRealStore, openImapRealStore } from './support/imap-real-store.ts';
+
+let store: ImapRealStore;
+let accounts = 0;
+before(async () => {
+  store = await openImapRealStore();
+});
+after(() => store.close());
+
+const newUser = async (): Promise<string> => {
+  const user = `real${++accounts}@fengni.test`;
+  await store.addAccount(user);
+  return user;
+};
+
+const connect = async (user: string, login: ImapLogin = store.login): Promise<ImapPipe> => {
+  const pipe = new ImapPipe(createImapServer(login));
+  pipe.take();
+  assert.match((await pipe.command(`LOGIN ${user} secret`)).tagged, /^OK/);
+  return pipe;
+};
+
+const append = async (pipe: ImapPipe, mailbox: string, octets: Uint8Array): Promise<number> => {
+  pipe.send(`ap APPEND ${mailbox} ~{${octets.length}+}\r\n`);
+  pipe.send(octets);
+  pipe.send('\r\n');
+  const uid = /^ap OK \[APPENDUID \d+ (\d+)\]/m.exec(await pipe.until(/^ap /m));
+  assert.ok(uid !== null);
+  return Number(uid[1]);
+};
+
+test('every account has the mailboxes with their roles, subscribed (WIRE, RFC 6154)', async () => {
+  const pipe = await connect(await newUser());
+  const expected = ['INBOX', 'Archive', 'Drafts', 'Junk', 'Sent', 'Trash'];
+  const listed = (await pipe.command('LIST "" *')).untagged;
+  assert.deepEqual(
+    [...listed.matchAll(/"([^"/]+)"\r$/gm)].map((match) => match[1]),
+    expected,
+  );
+  for (const role of expected.slice(1)) assert.match(listed, new RegExp(`\\\\${role}\\) "/" "${role}"`));
+  const subscribed = (await pipe.command('LSUB "" *')).untagged;
+  assert.deepEqual(
+    [...subscribed.matchAll(/"([^"/]+)"\r$/gm)].map((match) => match[1]),
+    expected,
+  );
+});
+
+test('what is appended comes back octet for octet, whole and in parts, small and large', async () => {
+  const pipe = await connect(await newUser());
+  await pipe.command('SELECT INBOX');
+  for (const size of [1, 100, 65_535, 65_536, 65_537, 262_144, 300_000, 1_048_576, 1_500_000]) {
+    const octets = Buffer.alloc(size);
+    for (let at = 0; at < size; at++) octets[at] = (at * 31 + (at >> 8)) & 255;
+    const header = fromLatin1(`Subject: ${size}\r\n\r\n`);
+    const message = Buffer.concat([header, octets]);
+    const uid = await append(pipe, 'INBOX', message);
+    const whole = (await pipe.command(`UID FETCH ${uid} BODY.PEEK[]`)).untagged;
+    const start = whole.indexOf('\r\n') + 2;
+    assert.ok(
+      message.equals(Buffer.from(whole.slice(start, start + message.length), 'latin1')),
+      `${size} octets`,
+    );
+    for (const from of [0, 65_530, 131_060, size - 3]) {
+      if (from < 0 || from >= message.length) continue;
+      const part = (await pipe.command(`UID FETCH ${uid} BODY.PEEK[]<${from}.20>`)).untagged;
+      const expected = message.subarray(from, from + 20);
+      assert.ok(
+        part.includes(`BODY[]<${from}> {${expected.length}}\r\n${expected.toString('latin1')})`),
+        `${size} from ${from}`,
+      );
+    }
+    assert.ok(
+      (await pipe.command(`UID FETCH ${uid} (RFC822.SIZE)`)).untagged.includes(
+        `RFC822.SIZE ${message.length}`,
+      ),
+    );
+  }
+});
+
+test('changes of another process arrive in IDLE, and \\Recent is given once between processes', async () => {
+  const user = await newUser();
+  const other = store.anotherLogin();
+  const here = await connect(user);
+  const there = await connect(user, other);
+  await append(here, 'INBOX', fromLatin1('Subject: 1\r\n\r\nx'));
+  assert.match((await here.command('SELECT INBOX')).untagged, /\* 1 RECENT/);
+  assert.match((await there.command('SELECT INBOX')).untagged, /\* 1 EXISTS\r\n\* 0 RECENT/);
+  there.send('i IDLE\r\n');
+  await there.until(/^\+/);
+  await append(here, 'INBOX', fromLatin1('Subject: 2\r\n\r\nx'));
+  assert.match(await there.until(/EXISTS/), /^\* 2 EXISTS\r\n/);
+  await here.command('STORE 1 +FLAGS (\\Seen Later)');
+  let told = '';
+  while (!told.includes('* 1 FETCH')) told += await there.until(/FETCH/);
+  assert.match(told, /\* FLAGS \(.* Later\)\r\n.*\* 1 FETCH \(FLAGS \(\\Seen Later\)\)/s);
+  await here.command('STORE 1 +FLAGS.SILENT (\\Deleted)');
+  await here.command('EXPUNGE');
+  told = '';
+  while (!told.includes('EXPUNGE')) told += await there.until(/EXPUNGE/);
+  there.send('DONE\r\n');
+  await there.until(/^i OK/m);
+  assert.equal((await there.command('UID SEARCH ALL')).untagged, '* SEARCH 2\r\n');
+  for (const pipe of [here, there]) pipe.session.closed();
+});
+
+test('own silent changes are not told back by the writer', async () => {
+  const pipe = await connect(await newUser());
+  for (let count = 0; count < 3; count++) await append(pipe, 'INBOX', fromLatin1('Subject: x\r\n\r\nx'));
+  await pipe.command('SELECT INBOX');
+  for (let count = 0; count < 20; count++) {
+    assert.equal(
+      (await pipe.command(`STORE 1:3 ${count % 2 === 0 ? '+' : '-'}FLAGS.SILENT (\\Flagged)`)).untagged,
+      '',
+    );
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    assert.equal((await pipe.command('NOOP')).untagged, '');
+  }
+});
+
+test('names that come back have another UIDVALIDITY; MOVE and COPY keep dates and flags', async () => {
+  const pipe = await connect(await newUser());
+  const validity = async (): Promise<number> =>
+    Number(/UIDVALIDITY (\d+)/.exec((await pipe.command('STATUS again (UIDVALIDITY)')).untagged)?.[1]);
+  await pipe.command('CREATE again');
+  const first = await validity();
+  await pipe.command('DELETE again');
+  await pipe.command('CREATE again');
+  assert.ok((await validity()) > first);
+  pipe.send('a APPEND INBOX (\\Flagged) "01-Jan-2020 00:00:00 +0100" {12+}\r\nA: b\r\n\r\ntext\r\n');
+  await pipe.until(/^a OK/m);
+  await pipe.command('SELECT INBOX');
+  assert.match((await pipe.command('MOVE 1 again')).tagged, /^OK/);
+  await pipe.command('SELECT again');
+  assert.equal(
+    (await pipe.command('FETCH 1 (FLAGS INTERNALDATE)')).untagged,
+    '* 1 FETCH (FLAGS (\\Flagged \\Recent) INTERNALDATE "31-Dec-2019 23:00:00 +0000")\r\n',
+  );
+  assert.match((await pipe.command('RENAME again deeper/again')).tagged, /^OK/);
+  assert.match((await pipe.command('LIST "" deeper*')).untagged, /"deeper"\r\n.*"deeper\/again"/);
+  assert.match((await pipe.command('NOOP')).tagged, /^OK/, 'a renamed mailbox stays selected');
+  await pipe.command('COPY 1 INBOX');
+  assert.match((await pipe.command('RENAME INBOX old')).tagged, /^OK/);
+  assert.match((await pipe.command('STATUS INBOX (MESSAGES)')).untagged, /MESSAGES 0/);
+  assert.match((await pipe.command('STATUS old (MESSAGES UNSEEN)')).untagged, /MESSAGES 1 UNSEEN 1/);
+  assert.match((await pipe.command('CREATE "&ZeVnLIqe-/x"')).tagged, /^OK/);
+  assert.match((await pipe.command('CREATE "Other Users/x"')).tagged, /^NO \[CANNOT\]/);
+});
+
+test('a flipped octet on disk: metadata, no body, named; nothing of it is served', async () => {
+  const pipe = await connect(await newUser());
+  const body = 'q'.repeat(5000);
+  await append(pipe, 'INBOX', fromLatin1(`From: a@example.org\r\nSubject: good\r\n\r\n${body}`));
+  const before = segmentSizes();
+  await append(pipe, 'INBOX', fromLatin1(`From: a@example.org\r\nSubject: bad\r\n\r\n${body}`));
+  const [file, from] = [...before].at(-1) ?? ['', 0];
+  const at = Math.floor((from + fs.statSync(file).size) / 2);
+  const octet = Buffer.alloc(1);
+  const descriptor = fs.openSync(file, 'r+');
+  fs.readSync(descriptor, octet, 0, 1, at);
+  fs.writeSync(descriptor, Buffer.of((octet[0] ?? 0) ^ 1), 0, 1, at);
+  try {
+    await pipe.command('SELECT INBOX');
+    const reply = await pipe.command('FETCH 1:* (UID RFC822.SIZE ENVELOPE BODY.PEEK[])');
+    assert.match(reply.tagged, /^NO \[CORRUPTION\] UID 2:/);
+    assert.match(reply.untagged, /\* 1 FETCH \(RFC822\.SIZE 5038 .* BODY\[\] \{5038\}/);
+    assert.match(reply.untagged, /\* 2 FETCH \(RFC822\.SIZE 5037 ENVELOPE \(NIL "bad" .* UID 2\)\r\n$/);
+    assert.match((await pipe.command('FETCH 2 BODY[HEADER.FIELDS (Subject)]')).tagged, /^NO \[CORRUPTION\]/);
+    assert.doesNotMatch((await pipe.command('FETCH 2 FLAGS')).untagged, /Seen/);
+  } finally {
+    fs.writeSync(descriptor, octet, 0, 1, at);
+    fs.closeSync(descriptor);
+  }
+  assert.match((await pipe.command('FETCH 2 BODY[]')).tagged, /^OK/);
+});
+
+const segmentSizes = (): Map<string, number> => {
+  const folder = path.join(store.folder, 'segments');
+  return new Map(
+    fs
+      .readdirSync(folder)
+      .sort()
+      .map((name) => [path.join(folder, name), fs.statSync(path.join(folder, name)).size]),
+  );
+};
+
+test('the 101st keyword is refused, and nothing of the command is done', async () => {
+  const user = await newUser();
+  const pipe = await connect(user);
+  await append(pipe, 'INBOX', fromLatin1('Subject: x\r\n\r\nx'));
+  await pipe.command('SELECT INBOX');
+  assert.match((await pipe.command('STORE 1 +FLAGS (a-keyword)')).tagged, /^OK/);
+  const many = Array.from({ length: 100 }, (_none, index) => `k${index}`).join(' ');
+  assert.match((await pipe.command(`STORE 1 +FLAGS (${many})`)).tagged, /^NO \[LIMIT\]/);
+  assert.match((await pipe.command('FETCH 1 FLAGS')).untagged, /FLAGS \(\\Recent a-keyword\)/);
+});
