@@ -3,6 +3,7 @@ import { equalBytes } from '#base/bytes';
 import { FengniError } from '#base/errors';
 import {
   alignUp,
+  copyOf,
   type ErasedKey,
   encodeClearSlot,
   encodeCommitBody,
@@ -205,7 +206,7 @@ export class Group implements GroupBuilder {
       this.#nextSlot = 0;
     }
     const key = { epoch: this.#epoch, slot: this.#nextSlot++ };
-    this.#slots.push({ key, fileKey: fileKey.slice(), seq: null });
+    this.#slots.push({ key, fileKey: copyOf(fileKey), seq: null });
     return key;
   }
 

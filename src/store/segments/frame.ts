@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto';
 import { ascii, equalBytes } from '#base/bytes';
-import { alignUp, getU64, isZeros, putU64, viewOf } from './integers.ts';
-import { sha256 } from './sha256.ts';
+import { alignUp, copyOf, getU64, isZeros, putU64, viewOf } from './integers.ts';
+import { sha256, sha256Of } from './sha256.ts';
 
 export const frameTypes = {
   MSG: 1,
@@ -192,7 +191,7 @@ export const parseFrameHead = (octets: Uint8Array): ParsedFrameHead => {
         place,
         headStoredLength,
         storedLength,
-        storedHash: octets.slice(24, 56),
+        storedHash: copyOf(octets, 24, 56),
       },
       record,
       recordHash: sha256(recordOctets),
@@ -208,10 +207,16 @@ export const parseFrameHead = (octets: Uint8Array): ParsedFrameHead => {
 const bad = (field: string): { kind: 'bad'; field: string } => ({ kind: 'bad', field });
 
 const storageChecksum = (octets: Uint8Array, headerLength: number, record: Uint8Array): Uint8Array => {
-  const hasher = createHash('sha256').update(octets.subarray(0, 72));
-  if (headerLength > storageHeaderBytes) hasher.update(octets.subarray(storageHeaderBytes, headerLength));
-  return hasher.update(record).digest();
+  const extra = headerLength - storageHeaderBytes;
+  if (extra === 0 && record.length === recordBytes) {
+    checksumInput.set(octets.subarray(0, 72), 0);
+    checksumInput.set(record, 72);
+    return sha256(checksumInput);
+  }
+  return sha256Of([octets.subarray(0, 72), octets.subarray(storageHeaderBytes, headerLength), record]);
 };
+
+const checksumInput = new Uint8Array(72 + recordBytes);
 
 const writeRecord = (octets: Uint8Array, record: FrameRecord): void => {
   const view = viewOf(octets);
@@ -243,7 +248,7 @@ const readRecord = (octets: Uint8Array): FrameRecord | string => {
   const epoch = view.getUint32(24);
   const slot = view.getUint32(28);
   if ((epoch === noIndex) !== (slot === noIndex)) return 'key reference';
-  const leafHash = octets.slice(32, 64);
+  const leafHash = copyOf(octets, 32, 64);
   // The leaf itself may have no octets left to check one day; index and hash always come together.
   if ((leafIndex === null) !== (leafLength === 0) || (leafIndex === null) !== isZeros(leafHash))
     return 'leafHash';
@@ -255,7 +260,7 @@ const readRecord = (octets: Uint8Array): FrameRecord | string => {
     leafIndex,
     key: epoch === noIndex ? null : { epoch, slot },
     leafHash,
-    bodyCommitment: octets.slice(64, 96),
-    prev: octets.slice(96, 128),
+    bodyCommitment: copyOf(octets, 64, 96),
+    prev: copyOf(octets, 96, 128),
   };
 };

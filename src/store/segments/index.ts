@@ -37,7 +37,7 @@ export {
   parseSealBody,
   type SealBody,
 } from './group-bodies.ts';
-export { alignUp, isZeros, zeroOctets } from './integers.ts';
+export { alignUp, copyOf, isZeros, zeroOctets } from './integers.ts';
 export {
   encodeClearSlot,
   encodeDestroyedSlot,

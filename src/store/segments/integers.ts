@@ -17,6 +17,10 @@ export const viewOf = (octets: Uint8Array): DataView =>
 
 export const alignUp = (value: number, to: number): number => Math.ceil(value / to) * to;
 
+/** A copy of a range. `slice` would share memory where the octets are a `Buffer`. */
+export const copyOf = (octets: Uint8Array, from = 0, to = octets.length): Uint8Array =>
+  new Uint8Array(octets.subarray(from, to));
+
 /** Whether all octets are zero; compares whole ranges, no loop over octets. */
 export const isZeros = (octets: Uint8Array): boolean => {
   for (let at = 0; at < octets.length; at += zeros.length) {

@@ -1,5 +1,5 @@
 import { ascii, equalBytes } from '#base/bytes';
-import { getU64, isZeros, putU64, viewOf } from './integers.ts';
+import { copyOf, getU64, isZeros, putU64, viewOf } from './integers.ts';
 import { sha256 } from './sha256.ts';
 
 export interface KeyFileHeader {
@@ -88,7 +88,7 @@ export const parseKeySlot = (octets: Uint8Array, slot: number): ParsedKeySlot =>
   if (state !== slotStates.wrapped && !isZeros(rest)) return { kind: 'bad', field: 'reserved octets' };
   return {
     kind: 'slot',
-    slot: { state, slot, seq, fileKey: state === slotStates.clear ? octets.slice(16, 32) : null },
+    slot: { state, slot, seq, fileKey: state === slotStates.clear ? copyOf(octets, 16, 32) : null },
   };
 };
 

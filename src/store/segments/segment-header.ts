@@ -1,5 +1,5 @@
 import { ascii, equalBytes } from '#base/bytes';
-import { getU64, isZeros, putU64, viewOf } from './integers.ts';
+import { copyOf, getU64, isZeros, putU64, viewOf } from './integers.ts';
 import { sha256 } from './sha256.ts';
 
 /** Where the log stood when a segment was opened: octets of older files beyond it are void. */
@@ -71,7 +71,7 @@ export const parseSegmentHeader = (octets: Uint8Array): ParsedSegmentHeader => {
   if (firstSeq === null || firstSeq === 0) return { kind: 'bad', field: 'firstSeq' };
   if (seq === null || seq >= firstSeq) return { kind: 'bad', field: 'prevEnd.seq' };
   if (offset === null || offset % 512 !== 0) return { kind: 'bad', field: 'prevEnd.offset' };
-  const recordHash = octets.slice(56, 88);
+  const recordHash = copyOf(octets, 56, 88);
   if (seq === 0 && (offset !== 0 || !isZeros(recordHash))) return { kind: 'bad', field: 'prevEnd' };
   return {
     kind: 'header',
