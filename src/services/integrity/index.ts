@@ -19,3 +19,5 @@ export {
   type PublishedHead,
   publishedHead,
 } from './sealed-place.ts';
+export { type VerifyOptions, type VerifyReport, verifyData } from './verify.ts';
+export { type Finding, type FindingCode, findingsMax, type Note, type NoteCode } from './verify-finding.ts';

@@ -11,3 +11,4 @@ export {
   type SealerOutcome,
   type SealerRefusal,
 } from './sealer.ts';
+export { markOf, parseState, type SealerState, sameFolder } from './sealer-state.ts';

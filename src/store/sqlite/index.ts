@@ -5,5 +5,13 @@
  * synced before anything is applied, so a power cut may cost the last transactions of these files, never their consistency;
  * recovery applies them again. Every row carries a checksum of itself: a cell that changed behind our back is refused.
  */
+export {
+  type FreshProjections,
+  openFreshProjections,
+  openProjectionSnapshot,
+  type ProjectionName,
+  type ProjectionSnapshot,
+  type RowDifference,
+} from './comparison.ts';
 export { openSqliteDirectory } from './sqlite-directory.ts';
 export { openSqliteIndex } from './sqlite-index.ts';
