@@ -102,8 +102,12 @@ export class SimFs implements Io {
   /** Pulls the plug: every call from now on, also the ones under way, fails. @returns the machine after it was switched on again */
   cutPower(options: SimFsOptions): SimFs {
     this.#off = true;
-    const numbers = randomNumbers(options.seed ^ 0x5eed);
-    const survivor = survivingFolder(this.#root, numbers, new Map());
+    return this.wouldSurvive(options);
+  }
+
+  /** What a cut at this moment would leave, as a machine of its own; this one goes on. */
+  wouldSurvive(options: SimFsOptions): SimFs {
+    const survivor = survivingFolder(this.#root, randomNumbers(options.seed ^ 0x5eed), new Map());
     return new SimFs(options, { root: survivor, nextInode: this.#nextInode, nowMs: this.#nowMs + 60_000 });
   }
 
