@@ -10,7 +10,8 @@ import {
   type MailboxRole,
   MailboxState,
   type MailboxStatus,
-  type MessageMetadata,
+  type MessageFacts,
+  type MessageTexts,
   type OpenedBody,
   type Refused,
   type SelectedMailbox,
@@ -22,7 +23,7 @@ import {
 export interface MemoryMessage {
   readonly uid: number;
   octets: Uint8Array;
-  readonly metadata: MessageMetadata;
+  readonly texts: MessageTexts;
   readonly structure: MessageStructure;
   /** the body is refused as damaged; with a number: only its octets from there on are */
   damaged: boolean | number;
@@ -96,15 +97,22 @@ export class MemoryAccount {
     const mailbox = this.mailboxes.get(name) ?? this.make(name);
     const uid = mailbox.state.uidNext;
     const parsed = parseMessage(octets);
-    const metadata: MessageMetadata = {
-      sizeBytes: octets.length,
-      internalDateMs: Math.floor((internalDateMs ?? this.options.nowMs?.() ?? 0) / 1000) * 1000,
+    const texts: MessageTexts = {
       envelope: latin1(envelope(parsed)),
       body: latin1(bodyStructure(parsed, 'basic')),
       bodyStructure: latin1(bodyStructure(parsed)),
     };
-    mailbox.messages.set(uid, { uid, octets, metadata, structure: parsed, damaged: false });
-    mailbox.state.appended([{ uid, flags, modSeq: this.nextModSeq() }]);
+    mailbox.messages.set(uid, { uid, octets, texts, structure: parsed, damaged: false });
+    mailbox.state.appended([
+      {
+        uid,
+        flags,
+        modSeq: this.nextModSeq(),
+        sizeBytes: octets.length,
+        internalDateMs: internalDateMs ?? this.options.nowMs?.() ?? 0,
+        key: uid,
+      },
+    ]);
     return uid;
   }
 }
@@ -276,9 +284,9 @@ class MemorySelected implements SelectedMailbox {
     return from;
   }
 
-  async metadata(uids: readonly number[]): Promise<readonly (MessageMetadata | null)[]> {
+  async texts(uids: readonly number[]): Promise<readonly (MessageTexts | null)[]> {
     await this.#account.pause();
-    return uids.map((uid) => this.#mailbox.messages.get(uid)?.metadata ?? null);
+    return uids.map((uid) => this.#mailbox.messages.get(uid)?.texts ?? null);
   }
 
   async openBody(uid: number): Promise<OpenedBody> {
@@ -366,7 +374,7 @@ const transfer = (
   move: boolean,
 ): number[] => {
   const targetUids: number[] = [];
-  const appended: { uid: number; flags: string[]; modSeq: number }[] = [];
+  const appended: MessageFacts[] = [];
   for (const uid of uids) {
     const message = source.messages.get(uid);
     const flags = source.state.flagsOf(uid);
@@ -374,7 +382,11 @@ const transfer = (
     const copied = target.state.uidNext + appended.length;
     target.messages.set(copied, { ...message, uid: copied });
     targetUids.push(copied);
+    const index = source.state.indexOf(uid);
     appended.push({
+      sizeBytes: source.state.sizes[index] ?? 0,
+      internalDateMs: source.state.dates[index] ?? 0,
+      key: copied,
       uid: copied,
       flags: flags.text === '' ? [] : flags.text.split(' '),
       modSeq: account.nextModSeq(),

@@ -23,6 +23,7 @@ export {
   type FlagChange,
   type FlagSet,
   MailboxState,
+  type MessageFacts,
   systemFlag,
   systemFlagBit,
 } from './mailbox-state.ts';
@@ -41,7 +42,7 @@ export type {
   MailboxListener,
   MailboxRole,
   MailboxStatus,
-  MessageMetadata,
+  MessageTexts,
   OpenedBody,
   Refused,
   SelectedMailbox,

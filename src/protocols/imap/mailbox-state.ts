@@ -35,6 +35,18 @@ const flagChangesMax = 1024;
 /** How many different sets of flags are shared before the table is begun anew. */
 const flagSetsMax = 4096;
 
+/** A message as it comes into a mailbox. */
+export interface MessageFacts {
+  readonly uid: number;
+  readonly flags: readonly string[];
+  readonly modSeq: number;
+  readonly sizeBytes: number;
+  /** milliseconds since 1970, shown as whole seconds */
+  readonly internalDateMs: number;
+  /** the store's own number for what lies behind the message */
+  readonly key: number;
+}
+
 export interface FlagChange {
   readonly uids: readonly number[];
   readonly origin: object | null;
@@ -54,6 +66,9 @@ export class MailboxState {
   /** by index, like `uids` */
   flagSets: FlagSet[] = [];
   modSeqs: Float64Array;
+  sizes: Float64Array;
+  dates: Float64Array;
+  keys: Float64Array;
   highestModSeq: number;
   /** rises with every expunge */
   generation = 0;
@@ -73,6 +88,9 @@ export class MailboxState {
     this.highestModSeq = highestModSeq;
     this.uids = new Uint32Array(capacity);
     this.modSeqs = new Float64Array(capacity);
+    this.sizes = new Float64Array(capacity);
+    this.dates = new Float64Array(capacity);
+    this.keys = new Float64Array(capacity);
   }
 
   addListener(listener: MailboxListener): void {
@@ -96,6 +114,11 @@ export class MailboxState {
   /** How many messages have this uid or a higher one. */
   countFrom(uid: number): number {
     return this.count - lowerBound(this.uids, this.count, uid);
+  }
+
+  /** The store's number for a message, or null when it is gone. */
+  keyOf(uid: number): number | null {
+    return this.keys[this.indexOf(uid)] ?? null;
   }
 
   flagsOf(uid: number): FlagSet | null {
@@ -146,20 +169,23 @@ export class MailboxState {
   }
 
   /** Adds a message behind all others without telling anybody: for loading, and before `told`. */
-  push(uid: number, flags: FlagSet, modSeq: number): void {
+  push({ uid, flags, modSeq, sizeBytes, internalDateMs, key }: MessageFacts): void {
     assert(this.count === 0 || uid > (this.uids[this.count - 1] ?? 0), 'uids ascend');
     if (this.count === this.uids.length) this.#grow();
     this.uids[this.count] = uid;
     this.modSeqs[this.count] = modSeq;
-    this.flagSets[this.count] = flags;
+    this.sizes[this.count] = sizeBytes;
+    this.dates[this.count] = internalDateMs;
+    this.keys[this.count] = key;
+    this.flagSets[this.count] = this.flagSet(flags);
     this.count++;
     if (uid >= this.uidNext) this.uidNext = uid + 1;
     if (modSeq > this.highestModSeq) this.highestModSeq = modSeq;
   }
 
   /** New mail, durable. */
-  appended(messages: readonly { uid: number; flags: readonly string[]; modSeq: number }[]): void {
-    for (const message of messages) this.push(message.uid, this.flagSet(message.flags), message.modSeq);
+  appended(messages: readonly MessageFacts[]): void {
+    for (const message of messages) this.push(message);
     this.told();
   }
 
@@ -197,6 +223,9 @@ export class MailboxState {
     const gone = new Set(uids);
     const kept = new Uint32Array(this.uids.length);
     const modSeqs = new Float64Array(this.uids.length);
+    const sizes = new Float64Array(this.uids.length);
+    const dates = new Float64Array(this.uids.length);
+    const keys = new Float64Array(this.uids.length);
     const flagSets: FlagSet[] = [];
     let count = 0;
     for (let index = 0; index < this.count; index++) {
@@ -205,6 +234,9 @@ export class MailboxState {
       if (gone.has(uid) || flags === undefined) continue;
       kept[count] = uid;
       modSeqs[count] = this.modSeqs[index] ?? 0;
+      sizes[count] = this.sizes[index] ?? 0;
+      dates[count] = this.dates[index] ?? 0;
+      keys[count] = this.keys[index] ?? 0;
       flagSets.push(flags);
       count++;
     }
@@ -212,6 +244,9 @@ export class MailboxState {
     if (count === this.count) return;
     this.uids = kept;
     this.modSeqs = modSeqs;
+    this.sizes = sizes;
+    this.dates = dates;
+    this.keys = keys;
     this.flagSets = flagSets;
     this.count = count;
     this.generation++;
@@ -237,12 +272,19 @@ export class MailboxState {
     const capacity = Math.max(16, this.uids.length * 2);
     const uids = new Uint32Array(capacity);
     uids.set(this.uids);
-    const modSeqs = new Float64Array(capacity);
-    modSeqs.set(this.modSeqs);
     this.uids = uids;
-    this.modSeqs = modSeqs;
+    this.modSeqs = grown(this.modSeqs, capacity);
+    this.sizes = grown(this.sizes, capacity);
+    this.dates = grown(this.dates, capacity);
+    this.keys = grown(this.keys, capacity);
   }
 }
+
+const grown = (values: Float64Array, capacity: number): Float64Array => {
+  const larger = new Float64Array(capacity);
+  larger.set(values);
+  return larger;
+};
 
 /** The first index whose value is at least `value`. */
 export const lowerBound = (values: Uint32Array, count: number, value: number): number => {

@@ -65,11 +65,14 @@ export class MailboxView {
     return index < this.count && this.uids[index] === uid ? index + 1 : 0;
   }
 
+  /** Where the message is in the state now, or −1 when it is gone. */
+  stateIndexAt(index: number): number {
+    return this.expungesWait ? this.state.indexOf(this.uidAt(index)) : index;
+  }
+
   /** The flags now, or null for a message that is gone. */
   flagsAt(index: number): FlagSet | null {
-    const { state } = this;
-    if (!this.expungesWait) return state.flagSets[index] ?? null;
-    return state.flagsOf(this.uidAt(index));
+    return this.state.flagSets[this.stateIndexAt(index)] ?? null;
   }
 
   flagText(flags: FlagSet, uid: number): string {

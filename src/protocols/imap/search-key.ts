@@ -1,7 +1,6 @@
 import type { Arguments } from './arguments.ts';
 import { type FlagSet, systemFlag } from './mailbox-state.ts';
 import { type NumberSet, rangesHold } from './number-set.ts';
-import type { MessageMetadata } from './store.ts';
 import { parseDate } from './wire.ts';
 
 export interface SearchedMessage {
@@ -9,15 +8,14 @@ export interface SearchedMessage {
   uid: number;
   flags: FlagSet;
   recent: boolean;
-  metadata: MessageMetadata | null;
+  sizeBytes: number;
+  internalDateMs: number;
 }
 
 /** What a set of numbers means in the mailbox: ranges of indices. */
 export type ResolveSet = (set: NumberSet, byUid: boolean) => readonly number[];
 
 export interface Search {
-  /** whether `metadata` is looked at */
-  readonly needsMetadata: boolean;
   matches(message: SearchedMessage): boolean;
 }
 
@@ -63,11 +61,6 @@ const dayMs = 86_400_000;
  * @source RFC 9051 §6.4.4, RFC 3501 §6.4.4
  */
 export const parseSearch = (args: Arguments, resolve: ResolveSet): ParsedSearch => {
-  let needsMetadata = false;
-  const onMetadata = (test: (metadata: MessageMetadata) => boolean): Test => {
-    needsMetadata = true;
-    return ({ metadata }) => metadata !== null && test(metadata);
-  };
   const date = (): number => {
     args.space();
     return parseDate(args.astring()) ?? args.fail('the date is ill-formed');
@@ -116,20 +109,20 @@ export const parseSearch = (args: Arguments, resolve: ResolveSet): ParsedSearch 
         args.space();
         const sizeBytes = args.number();
         return name === 'LARGER'
-          ? onMetadata((metadata) => metadata.sizeBytes > sizeBytes)
-          : onMetadata((metadata) => metadata.sizeBytes < sizeBytes);
+          ? (message) => message.sizeBytes > sizeBytes
+          : (message) => message.sizeBytes < sizeBytes;
       }
       case 'BEFORE': {
         const day = date();
-        return onMetadata((metadata) => metadata.internalDateMs < day);
+        return ({ internalDateMs }) => internalDateMs < day;
       }
       case 'SINCE': {
         const day = date();
-        return onMetadata((metadata) => metadata.internalDateMs >= day);
+        return ({ internalDateMs }) => internalDateMs >= day;
       }
       case 'ON': {
         const day = date();
-        return onMetadata(({ internalDateMs }) => internalDateMs >= day && internalDateMs < day + dayMs);
+        return ({ internalDateMs }) => internalDateMs >= day && internalDateMs < day + dayMs;
       }
     }
     if (later.has(name)) throw new LaterKey(name);
@@ -156,6 +149,6 @@ export const parseSearch = (args: Arguments, resolve: ResolveSet): ParsedSearch 
   }
   return {
     kind: 'search',
-    search: { needsMetadata, matches: (message) => tests.every((test) => test(message)) },
+    search: { matches: (message) => tests.every((test) => test(message)) },
   };
 };

@@ -93,11 +93,8 @@ export interface AppendSink {
   abort(): void;
 }
 
-export interface MessageMetadata {
-  readonly sizeBytes: number;
-  /** whole seconds in milliseconds since 1970 */
-  readonly internalDateMs: number;
-  /** as they go over the wire, one octet a character */
+/** What FETCH sends of a message besides its octets: as it goes over the wire, one octet a character. */
+export interface MessageTexts {
   readonly envelope: string;
   readonly body: string;
   readonly bodyStructure: string;
@@ -128,11 +125,8 @@ export interface SelectedMailbox {
   readonly state: MailboxState;
   /** moves the mark of `\Recent` to before `uidNext` and says from which uid on mail is recent here; read-only: only says it */
   claimRecent(uidNext: number, readOnly: boolean): number | Promise<number>;
-  /**
-   * @param parsed whether ENVELOPE and BODYSTRUCTURE are wanted; they may be empty otherwise
-   * @returns one for each uid, null for a message that is gone
-   */
-  metadata(uids: readonly number[], parsed: boolean): Promise<readonly (MessageMetadata | null)[]>;
+  /** one for each uid, null for a message that is gone */
+  texts(uids: readonly number[]): Promise<readonly (MessageTexts | null)[]>;
   openBody(uid: number): Promise<OpenedBody>;
   /** uids that are gone are left out; `origin` comes back in the change that `state` tells */
   store(

@@ -7,8 +7,8 @@ import type { MailstoreWriter } from '#services/mailstore';
 import type { MailIndex } from '#store/index';
 import { MailboxAccount } from './account.ts';
 import { HeldOctets } from './append.ts';
-import { MetadataCache } from './metadata-cache.ts';
 import { SharedMailboxes } from './shared-mailboxes.ts';
+import { TextsCache } from './texts-cache.ts';
 
 export interface MailboxesOptions {
   login: Login;
@@ -25,7 +25,7 @@ export interface MailboxesOptions {
 /** What the sessions of a process share. */
 export interface MailboxesContext extends MailboxesOptions {
   readonly shared: SharedMailboxes;
-  readonly metadata: MetadataCache;
+  readonly texts: TextsCache;
   readonly held: HeldOctets;
 }
 
@@ -35,7 +35,7 @@ export const createImapLogin = (options: MailboxesOptions): ImapLogin & { close(
   const context: MailboxesContext = {
     ...options,
     shared,
-    metadata: new MetadataCache(),
+    texts: new TextsCache(),
     held: new HeldOctets(options.heldBytesMax ?? 256 * 1024 * 1024),
   };
   const unwatch = options.writer.onChange((change) => {

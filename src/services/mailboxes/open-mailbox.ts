@@ -3,15 +3,14 @@ import type {
   Done,
   FlagOperation,
   MailboxState,
-  MessageMetadata,
+  MessageTexts,
   OpenedBody,
   Refused,
   SelectedMailbox,
 } from '#protocols/imap';
 import type { StoredMessage } from '#services/access';
-import { type EmailRow, formatUidSet, type PlacementRow } from '#store/index';
+import { type EmailRow, formatUidSet } from '#store/index';
 import type { MailboxesContext } from './imap-login.ts';
-import type { ParsedTexts } from './metadata-cache.ts';
 import type { SharedMailbox } from './shared-mailboxes.ts';
 
 /** octets at a message's start that are read once for all sections of one FETCH: fields of a header are many small ranges */
@@ -54,42 +53,26 @@ export class OpenMailbox implements SelectedMailbox {
     return outcome.recentFrom;
   }
 
-  async metadata(uids: readonly number[], parsed: boolean): Promise<readonly (MessageMetadata | null)[]> {
-    const { index, metadata } = this.#context;
-    const placements = new Map<number, PlacementRow>();
-    for (const placement of index.placementsByUid(this.#shared.id, uids)) {
-      placements.set(placement.uid, placement);
+  async texts(uids: readonly number[]): Promise<readonly (MessageTexts | null)[]> {
+    const { index, texts } = this.#context;
+    const keys = uids.map((uid) => this.state.keyOf(uid));
+    const found = new Map<number, MessageTexts>();
+    const missing: number[] = [];
+    for (const key of keys) {
+      if (key === null || found.has(key)) continue;
+      const known = texts.get(key);
+      if (known === null) missing.push(key);
+      else found.set(key, known);
     }
-    const texts = new Map<number, ParsedTexts>();
-    if (parsed) {
-      const missing: number[] = [];
-      for (const { emailSeq } of placements.values()) {
-        const known = metadata.get(emailSeq);
-        if (known === null) missing.push(emailSeq);
-        else texts.set(emailSeq, known);
-      }
-      for (const email of index.emails([...new Set(missing)])) texts.set(email.emailSeq, metadata.add(email));
-    }
-    return uids.map((uid): MessageMetadata | null => {
-      const placement = placements.get(uid);
-      if (placement === undefined) return null;
-      const found = parsed ? texts.get(placement.emailSeq) : nothingParsed;
-      if (found === undefined) return null;
-      return {
-        sizeBytes: placement.sizeBytes,
-        internalDateMs: placement.dateMs,
-        envelope: found.envelope,
-        body: found.body,
-        bodyStructure: found.bodyStructure,
-      };
-    });
+    for (const email of index.emails([...new Set(missing)])) found.set(email.emailSeq, texts.add(email));
+    return keys.map((key) => (key === null ? null : (found.get(key) ?? null)));
   }
 
   async openBody(uid: number): Promise<OpenedBody> {
     const { gate, index } = this.#context;
-    const [placement] = index.placementsByUid(this.#shared.id, [uid]);
-    if (placement === undefined) return { kind: 'gone' };
-    const [email] = index.emails([placement.emailSeq]);
+    const key = this.state.keyOf(uid);
+    if (key === null) return { kind: 'gone' };
+    const [email] = index.emails([key]);
     if (email === undefined) return { kind: 'gone' };
     const opened = await gate.openAsOwner(this.#shared.account, email);
     if (opened.kind !== 'found') return { kind: opened.kind };
@@ -176,8 +159,6 @@ export class OpenMailbox implements SelectedMailbox {
     return { account: this.#shared.account, mailbox: this.#shared.id };
   }
 }
-
-const nothingParsed: ParsedTexts = { envelope: '', body: '', bodyStructure: '' };
 
 /** Of prefix and original together; null when the octets cannot be read. */
 const structureOf = async (email: EmailRow, opened: StoredMessage): Promise<MessageStructure | null> => {

@@ -1,4 +1,4 @@
-import { MailboxState } from '#protocols/imap';
+import { MailboxState, type MessageFacts } from '#protocols/imap';
 import type { MailstoreChange } from '#services/mailstore';
 import { flagNames, type MailboxRow, type MailIndex, type PlacementRow } from '#store/index';
 
@@ -118,7 +118,7 @@ export class SharedMailbox {
     for (let after = 0; ; ) {
       const page = index.placements(row.id, after, pageSize);
       for (const placement of page) {
-        this.state.push(placement.uid, this.state.flagSet(this.#flags(placement)), placement.modSeq);
+        this.state.push(this.#facts(placement));
       }
       const last = page.at(-1);
       if (last === undefined || page.length < pageSize) break;
@@ -162,13 +162,7 @@ export class SharedMailbox {
     }
     added.sort((a, b) => a.uid - b.uid);
     if (added.length > 0) {
-      state.appended(
-        added.map((placement) => ({
-          uid: placement.uid,
-          flags: this.#flags(placement),
-          modSeq: placement.modSeq,
-        })),
-      );
+      state.appended(added.map((placement) => this.#facts(placement)));
     }
     for (const [each, placements] of [...byModSeq].sort(([a], [b]) => a - b)) {
       state.flagsChanged(
@@ -181,6 +175,17 @@ export class SharedMailbox {
     if (gone.length > 0) state.expunged(gone, Math.min(modSeq, row.highestModSeq));
     state.reserve(row.uidNext);
     this.#modSeq = Math.max(this.#modSeq, Math.min(modSeq, row.highestModSeq));
+  }
+
+  #facts(placement: PlacementRow): MessageFacts {
+    return {
+      uid: placement.uid,
+      flags: this.#flags(placement),
+      modSeq: placement.modSeq,
+      sizeBytes: placement.sizeBytes,
+      internalDateMs: placement.dateMs,
+      key: placement.emailSeq,
+    };
   }
 
   #flags(placement: PlacementRow): string[] {

@@ -4,11 +4,11 @@ import { systemFlag } from '../mailbox-state.ts';
 import type { MailboxView } from '../mailbox-view.ts';
 import { bad, no, ok, type Reply } from '../reply.ts';
 import type { ImapSession } from '../session.ts';
-import type { FoundBody, MessageMetadata } from '../store.ts';
+import type { FoundBody, MessageTexts } from '../store.ts';
 import { wireDate, wireSet } from '../wire.ts';
 import type { Command } from './command.ts';
 
-/** messages whose metadata is asked for at once */
+/** messages whose texts are asked for at once */
 const pageCount = 256;
 /** damaged messages that one reply names */
 const namedMax = 50;
@@ -39,8 +39,7 @@ class Fetch {
   readonly #session: ImapSession;
   readonly #view: MailboxView;
   readonly #request: FetchRequest;
-  readonly #needsMetadata: boolean;
-  readonly #needsParsed: boolean;
+  readonly #needsTexts: boolean;
   #gone = false;
   readonly #damaged: number[] = [];
   /** whether showing a message makes it `\Seen` */
@@ -53,8 +52,7 @@ class Fetch {
     this.#view = view;
     this.#request = request;
     this.#marks = !view.readOnly && request.sections.some(({ peek }) => !peek);
-    this.#needsParsed = request.envelope || request.body || request.bodyStructure;
-    this.#needsMetadata = this.#needsParsed || request.internalDate || request.size;
+    this.#needsTexts = request.envelope || request.body || request.bodyStructure;
   }
 
   async run(ranges: readonly number[]): Promise<Reply> {
@@ -86,15 +84,12 @@ class Fetch {
     if (indices.length === 0) return;
     const view = this.#view;
     if (this.#marks) await this.#mark(indices);
-    const metadata = this.#needsMetadata
-      ? await view.mailbox.metadata(
-          indices.map((index) => view.uidAt(index)),
-          this.#needsParsed,
-        )
+    const texts = this.#needsTexts
+      ? await view.mailbox.texts(indices.map((index) => view.uidAt(index)))
       : null;
     for (let at = 0; at < indices.length; at++) {
       const index = indices[at] ?? 0;
-      const items = this.#items(index, metadata === null ? undefined : (metadata[at] ?? null));
+      const items = this.#items(index, texts === null ? undefined : (texts[at] ?? null));
       if (items === null) this.#gone = true;
       else if (this.#request.sections.length === 0) this.#session.send(`* ${index + 1} FETCH (${items})\r\n`);
       else {
@@ -118,22 +113,27 @@ class Fetch {
   }
 
   /** Everything but sections; null for a message that is gone. */
-  #items(index: number, metadata: MessageMetadata | null | undefined): string | null {
+  #items(index: number, texts: MessageTexts | null | undefined): string | null {
     const request = this.#request;
+    const { state } = this.#view;
     const uid = this.#view.uidAt(index);
+    const at = this.#view.stateIndexAt(index);
     let text = '';
     if (request.flags || this.#marked.has(uid)) {
-      const flags = this.#view.flagsAt(index);
-      if (flags === null) return null;
+      const flags = state.flagSets[at];
+      if (flags === undefined) return null;
       text = `FLAGS (${this.#view.flagText(flags, uid)})`;
     }
-    if (metadata === null) return null;
-    if (metadata !== undefined) {
-      if (request.internalDate) text += ` INTERNALDATE ${wireDate(metadata.internalDateMs)}`;
-      if (request.size) text += ` RFC822.SIZE ${metadata.sizeBytes}`;
-      if (request.envelope) text += ` ENVELOPE ${metadata.envelope}`;
-      if (request.body) text += ` BODY ${metadata.body}`;
-      if (request.bodyStructure) text += ` BODYSTRUCTURE ${metadata.bodyStructure}`;
+    if (request.internalDate || request.size) {
+      if (at === -1) return null;
+      if (request.internalDate) text += ` INTERNALDATE ${wireDate(state.dates[at] ?? 0)}`;
+      if (request.size) text += ` RFC822.SIZE ${state.sizes[at] ?? 0}`;
+    }
+    if (texts === null) return null;
+    if (texts !== undefined) {
+      if (request.envelope) text += ` ENVELOPE ${texts.envelope}`;
+      if (request.body) text += ` BODY ${texts.body}`;
+      if (request.bodyStructure) text += ` BODYSTRUCTURE ${texts.bodyStructure}`;
     }
     if (request.uid) text += ` UID ${uid}`;
     return text.startsWith(' ') ? text.slice(1) : text;

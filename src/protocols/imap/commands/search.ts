@@ -2,16 +2,13 @@ import { no, ok } from '../reply.ts';
 import { parseSearch } from '../search-key.ts';
 import type { Command } from './command.ts';
 
-/** messages whose metadata is asked for at once */
-const pageCount = 512;
-
 /** @source RFC 9051 §6.4.4, RFC 3501 §6.4.4 */
 export const search: Command = {
   name: 'SEARCH',
   states: ['selected'],
   tells: 'no-expunge',
   uid: true,
-  run: async (session, args, _tag, byUid) => {
+  run: (session, args, _tag, byUid) => {
     const { view } = session;
     if (view === null) return no('No mailbox is selected');
     args.space();
@@ -28,24 +25,22 @@ export const search: Command = {
     if (parsed.kind === 'later') return no(`SEARCH ${parsed.key} is not supported`, 'CANNOT');
     args.end();
     const found: number[] = [];
-    for (let from = 0; from < view.count; from += pageCount) {
-      const to = Math.min(from + pageCount, view.count);
-      const uids = Array.from(view.uids.subarray(from, to));
-      const metadata = parsed.search.needsMetadata ? await view.mailbox.metadata(uids, false) : null;
-      for (let index = from; index < to; index++) {
-        const flags = view.flagsAt(index);
-        // a message that is gone, though not yet told, matches nothing
-        if (flags === null) continue;
-        const uid = view.uidAt(index);
-        const matches = parsed.search.matches({
-          index,
-          uid,
-          flags,
-          recent: view.isRecent(uid),
-          metadata: metadata?.[index - from] ?? null,
-        });
-        if (matches) found.push(byUid ? uid : index + 1);
-      }
+    const { state } = view;
+    for (let index = 0; index < view.count; index++) {
+      const at = view.stateIndexAt(index);
+      const flags = state.flagSets[at];
+      // a message that is gone, though not yet told, matches nothing
+      if (flags === undefined) continue;
+      const uid = view.uidAt(index);
+      const matches = parsed.search.matches({
+        index,
+        uid,
+        flags,
+        recent: view.isRecent(uid),
+        sizeBytes: state.sizes[at] ?? 0,
+        internalDateMs: state.dates[at] ?? 0,
+      });
+      if (matches) found.push(byUid ? uid : index + 1);
     }
     session.send(found.length === 0 ? '* SEARCH\r\n' : `* SEARCH ${found.join(' ')}\r\n`);
     return ok('Searched');

@@ -1,12 +1,6 @@
 import { latin1 } from '#base/bytes';
+import type { MessageTexts } from '#protocols/imap';
 import type { EmailRow } from '#store/index';
-
-/** What FETCH sends of a message besides its octets; the same for every placement of it. */
-export interface ParsedTexts {
-  readonly envelope: string;
-  readonly body: string;
-  readonly bodyStructure: string;
-}
 
 /** octets of all texts together */
 const bytesMax = 32 * 1024 * 1024;
@@ -14,11 +8,11 @@ const bytesMax = 32 * 1024 * 1024;
 const eachBytesMax = 64 * 1024;
 
 /** ENVELOPE, BODY and BODYSTRUCTURE of the messages that were asked for last, ready to be sent. */
-export class MetadataCache {
-  readonly #byEmail = new Map<number, ParsedTexts>();
+export class TextsCache {
+  readonly #byEmail = new Map<number, MessageTexts>();
   #bytes = 0;
 
-  get(emailSeq: number): ParsedTexts | null {
+  get(emailSeq: number): MessageTexts | null {
     const texts = this.#byEmail.get(emailSeq);
     if (texts === undefined) return null;
     this.#byEmail.delete(emailSeq);
@@ -26,8 +20,8 @@ export class MetadataCache {
     return texts;
   }
 
-  add({ emailSeq, parsed }: Pick<EmailRow, 'emailSeq' | 'parsed'>): ParsedTexts {
-    const texts: ParsedTexts = {
+  add({ emailSeq, parsed }: Pick<EmailRow, 'emailSeq' | 'parsed'>): MessageTexts {
+    const texts: MessageTexts = {
       envelope: latin1(parsed.envelope),
       body: latin1(parsed.body),
       bodyStructure: latin1(parsed.bodyStructure),
@@ -45,5 +39,5 @@ export class MetadataCache {
   }
 }
 
-const bytesOf = ({ envelope, body, bodyStructure }: ParsedTexts): number =>
+const bytesOf = ({ envelope, body, bodyStructure }: MessageTexts): number =>
   envelope.length + body.length + bodyStructure.length;
