@@ -1,4 +1,5 @@
-import { charsetOf, decodeText } from './charset.ts';
+import { charsetOf } from './charset.ts';
+import { decodeText } from './decode-text.ts';
 import { decodeParameter } from './encoded-word.ts';
 import { htmlToText } from './html-text.ts';
 import type { ParsedMessage, ParsedPart } from './part.ts';

@@ -5,32 +5,14 @@ import { big5Pairs, big5Rows } from './big5-table.ts';
  * unified Hangul, Big5 with the Hong Kong characters, HZ, ISO-2022-KR, ISO-2022-CN, UTF-7 and UTF-32.
  */
 
-export interface DecodedText {
-  text: string;
-  /** the charset that was applied, in the WHATWG's lower-case name or our own */
-  charset: string;
-  /** the label named a charset that we know */
-  isKnown: boolean;
-}
-
 /**
- * The text of octets. Octets that the charset does not have become U+FFFD; a label that nobody knows, and none at all,
- * is UTF-8 where the octets are UTF-8 and windows-1252 elsewhere. Never throws.
+ * The text of octets in a charset that `charsetOf` named. Octets that the charset does not have become U+FFFD. Never throws.
  *
- * @source WHATWG Encoding (labels: gb2312 means GBK, iso-8859-1 windows-1252, ks_c_5601-1987 UHC); RFC 1842 and 1843 (HZ),
- *   RFC 1557 (ISO-2022-KR), RFC 1922 (ISO-2022-CN), RFC 2152 (UTF-7)
+ * @source WHATWG Encoding; RFC 1842 and 1843 (HZ), RFC 1557 (ISO-2022-KR), RFC 1922 (ISO-2022-CN), RFC 2152 (UTF-7)
  */
-export const decodeText = (octets: Uint8Array, label: string | null): DecodedText => {
-  const charset = label === null ? null : charsetOf(label);
-  if (charset === null) {
-    const asUtf8 = decodeUtf8(octets);
-    return asUtf8 === null
-      ? { text: decoder('windows-1252').decode(octets), charset: 'windows-1252', isKnown: false }
-      : { text: asUtf8, charset: 'utf-8', isKnown: false };
-  }
+export const decodeCharset = (octets: Uint8Array, charset: string): string => {
   const own = ownDecoders.get(charset);
-  const text = own === undefined ? decoder(charset).decode(octets) : own(octets);
-  return { text, charset, isKnown: true };
+  return own === undefined ? decoder(charset).decode(octets) : own(octets);
 };
 
 /** The text of octets that are UTF-8, or null. */
@@ -42,7 +24,11 @@ export const decodeUtf8 = (octets: Uint8Array): string | null => {
   }
 };
 
-/** The charset that a label in mail means, or null for one that nobody knows. */
+/**
+ * The charset that a label in mail means, or null for one that nobody knows.
+ *
+ * @source WHATWG Encoding (gb2312 means GBK, iso-8859-1 windows-1252, ks_c_5601-1987 UHC), and what mailers write
+ */
 export const charsetOf = (label: string): string | null => {
   // RFC 2231 §5: a language may follow in an encoded-word; quotes are what people leave in.
   const name = label

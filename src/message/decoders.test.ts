@@ -9,6 +9,7 @@ import {
   decodeParameter,
   decodeText,
   decodeTransfer,
+  guessCharset,
   parseDate,
   parseMediaType,
   parseMessage,
@@ -171,6 +172,37 @@ test('charsets that ICU does not have (RFC 1557, 1843, 1922, 2152)', () => {
     isKnown: false,
   });
   assert.equal(decodeText(octets('caf\xe9'), 'nobody-knows').charset, 'windows-1252');
+});
+
+test('text without a usable label is told by its commonest characters, with a confidence', () => {
+  const cases: [charset: string, base64: string][] = [
+    // 会议通知, 您好，附件是本月的报告，请查收。谢谢！
+    ['gb18030', 'u+HS6c2o1qo='],
+    ['gb18030', 'xPq6w6OsuL28/srHsb7UwrXEsai45qOsx+uy6crVoaPQu9C7o6E='],
+    // 會議通知
+    ['big5', 't3zEs7Nxqr4='],
+    // 会議のお知らせ
+    ['shift_jis', 'ie+LY4LMgqiSbYLngrk='],
+    // 안녕하세요. 첨부 파일을 확인해 주시기 바랍니다.
+    ['uhc', 'vsiz58fPvLy/5C4gw7e6ziDGxMDPwLsgyK7AzsfYIMHWvcOx4iC52bb4tM+02S4='],
+    ['windows-1252', Buffer.from('M\xfcller und S\xf6hne', 'latin1').toString('base64')],
+    ['windows-1252', Buffer.from('caf\xe9', 'latin1').toString('base64')],
+    ['utf-8', Buffer.from('中文').toString('base64')],
+    ['iso-2022-jp', Buffer.from('\x1b$B$*CN$i$;\x1b(B', 'latin1').toString('base64')],
+  ];
+  for (const [charset, base64] of cases) {
+    const guess = guessCharset(Buffer.from(base64, 'base64'));
+    assert.equal(guess.charset, charset, base64);
+    assert.ok(charset === 'windows-1252' ? guess.confidence < 0.3 : guess.confidence > 0.4, base64);
+  }
+  // A label that can't be: ASCII with octets beyond it.
+  assert.equal(decodeText(Buffer.from('u+HS6c2o1qo=', 'base64'), 'us-ascii').text, '会议通知');
+  assert.equal(decodeHeaderText(Buffer.from('u+HS6c2o1qo=', 'base64').toString('latin1')), '会议通知');
+  assert.deepEqual(decodeText(Buffer.from('plain'), 'us-ascii'), {
+    text: 'plain',
+    charset: 'windows-1252',
+    isKnown: true,
+  });
 });
 
 test('dates (RFC 5322 §3.3, §4.3)', () => {

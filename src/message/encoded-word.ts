@@ -1,4 +1,4 @@
-import { decodeText, decodeUtf8 } from './charset.ts';
+import { decodeText } from './decode-text.ts';
 import { unfold } from './mime-header.ts';
 import type { OctetText, Parameter } from './part.ts';
 import { decodeTransfer } from './transfer-encoding.ts';
@@ -9,7 +9,7 @@ const word = /=\?([^?\s]{1,80})\?([bq])\?([^?]*(?:\?(?!=)[^?]*){0,8})\?=/iy;
 /**
  * The characters of unstructured text, a phrase or a comment: encoded-words decoded, blanks between two of them dropped,
  * a character that was cut in two by a pair of words of one charset put together again. Encoded-words are taken where
- * people put them: inside other words, with blanks in them, folded. Other octets are UTF-8 or else windows-1252.
+ * people put them: inside other words, with blanks in them, folded. The charset of other octets is guessed.
  *
  * @source RFC 2047 §6; RFC 2231 §5; RFC 6532 §3.2
  */
@@ -69,8 +69,7 @@ const decodeQ = (encoded: OctetText): Uint8Array =>
 /** Octets that say nothing about their charset. */
 const rawText = (text: OctetText): string => {
   if (!/[\x80-\xff]/.test(text)) return text;
-  const octets = Buffer.from(text, 'latin1');
-  return decodeUtf8(octets) ?? decodeText(octets, null).text;
+  return decodeText(Buffer.from(text, 'latin1'), null).text;
 };
 
 /**

@@ -18,10 +18,12 @@ export {
   preview,
 } from './body-parts.ts';
 export { bodyStructure } from './body-structure.ts';
-export { charsetOf, type DecodedText, decodeText } from './charset.ts';
+export { charsetOf } from './charset.ts';
 export { type MailDate, parseDate } from './date.ts';
+export { type DecodedText, decodeText } from './decode-text.ts';
 export { decodeHeaderText, decodeParameter } from './encoded-word.ts';
 export { envelope } from './envelope.ts';
+export { type CharsetGuess, guessCharset } from './guess-charset.ts';
 export { htmlToText } from './html-text.ts';
 export { type MessageLimit, messageLimits } from './limits.ts';
 export { parseMessageIds } from './message-id.ts';
