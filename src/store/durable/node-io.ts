@@ -95,6 +95,7 @@ class NodeFile implements IoFile {
   }
 
   async read(into: Uint8Array, position: number): Promise<number> {
+    this.#refuseClosed();
     let done = 0;
     while (done < into.length) {
       const length = await this.#readOnce(into, done, position + done);
@@ -139,6 +140,7 @@ class NodeFile implements IoFile {
   }
 
   async size(): Promise<number> {
+    this.#refuseClosed();
     return (await done('stat', this.#path, fstat(this.#descriptor))).size;
   }
 
@@ -160,7 +162,13 @@ class NodeFile implements IoFile {
     if (this.#poisoned) throw poisonedError(this.#path);
   }
 
+  /** The number of a closed descriptor may belong to another file by now. */
+  #refuseClosed(): void {
+    if (this.#closed) throw ioError('use', this.#path, 'EBADF');
+  }
+
   #refusePoisoned(): void {
+    this.#refuseClosed();
     if (this.#poisoned) throw poisonedError(this.#path);
   }
 

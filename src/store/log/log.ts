@@ -343,6 +343,7 @@ class FileLog implements Log {
       throw await this.#fail(error);
     }
     this.#durableSeq = group.last;
+    await this.#closeFullEpochs(group.next.epoch);
     if (group.sealed) await this.#closeSegment(segment);
     await this.#erase(group);
     return {
@@ -386,10 +387,6 @@ class FileLog implements Log {
   async #keyFile(epoch: number, generation: number): Promise<IoFile> {
     const known = this.#keyFiles.get(epoch);
     if (known !== undefined) return known;
-    for (const [older, file] of this.#keyFiles) {
-      this.#keyFiles.delete(older);
-      await file.close();
-    }
     const { io, folder, shard } = this.#options;
     const path = `${keysFolder(folder)}/${keyFileName(epoch)}`;
     const isNew = (await io.stat(path)) === null;
@@ -410,6 +407,14 @@ class FileLog implements Log {
       await destroySlots(this.#options.io, this.#options.folder, group.erased, false);
     } catch (error) {
       await this.#fail(error);
+    }
+  }
+
+  async #closeFullEpochs(current: number): Promise<void> {
+    for (const [epoch, file] of this.#keyFiles) {
+      if (epoch >= current) continue;
+      this.#keyFiles.delete(epoch);
+      await file.close().catch(async (error) => this.#fail(error));
     }
   }
 
