@@ -22,12 +22,14 @@ export {
 export {
   type FlagChange,
   type FlagSet,
+  type MailboxListener,
   MailboxState,
   type MessageFacts,
   systemFlag,
   systemFlagBit,
 } from './mailbox-state.ts';
-export { ImapServer, type ImapServerOptions, ImapSession, type ImapTransport } from './session.ts';
+export { ImapServer, type ImapServerOptions } from './server.ts';
+export { ImapSession } from './session.ts';
 export type {
   AccountSession,
   AppendedMessage,
@@ -39,7 +41,6 @@ export type {
   FoundBody,
   ImapLogin,
   MailboxInfo,
-  MailboxListener,
   MailboxRole,
   MailboxStatus,
   MessageTexts,
@@ -47,3 +48,4 @@ export type {
   Refused,
   SelectedMailbox,
 } from './store.ts';
+export type { ImapTransport } from './transport.ts';

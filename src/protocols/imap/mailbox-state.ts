@@ -1,5 +1,4 @@
 import { strict as assert } from 'node:assert';
-import type { MailboxListener } from './store.ts';
 
 /** The flags of a message, shared by all messages that have the same ones. */
 export interface FlagSet {
@@ -34,6 +33,11 @@ export const systemFlagBit = (name: string): number => bitOfName.get(name.toLowe
 const flagChangesMax = 1024;
 /** How many different sets of flags are shared before the table is begun anew. */
 const flagSetsMax = 4096;
+
+/** Something that waits for a mailbox to change; called with no reason to wait for it, and never during a call into the mailbox. */
+export interface MailboxListener {
+  mailboxChanged(): void;
+}
 
 /** A message as it comes into a mailbox. */
 export interface MessageFacts {

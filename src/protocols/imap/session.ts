@@ -1,48 +1,16 @@
 import { FengniError } from '#base/errors';
-import type { Logger } from '#base/logger';
 import { Arguments, ImapSyntaxError } from './arguments.ts';
 import { CommandReader, literalMark, type ReaderEvent, type ReaderLimits } from './command-reader.ts';
+import type { CommandSession, Continuation, Tells } from './command-session.ts';
 import { appendMessage } from './commands/append.ts';
 import type { Command } from './commands/command.ts';
 import { findCommand } from './commands/table.ts';
+import type { MailboxListener } from './mailbox-state.ts';
 import { MailboxView } from './mailbox-view.ts';
 import { bad, no, ok, type Reply, refusal } from './reply.ts';
-import type {
-  AccountSession,
-  AppendSink,
-  ConnectionFacts,
-  ImapLogin,
-  MailboxListener,
-  SelectedMailbox,
-} from './store.ts';
-
-/** What a session needs of its connection. The driver calls `receive`, `drained`, `secured` and `closed`. */
-export interface ImapTransport {
-  readonly facts: ConnectionFacts;
-  readonly secure: boolean;
-  readonly canStartTls: boolean;
-  /** text has one octet a character; false: wait for `drained` before writing more */
-  write(octets: string | Uint8Array): boolean;
-  /** after what was written; `secured` follows */
-  startTls(): void;
-  pause(): void;
-  resume(): void;
-  /** after what was written */
-  end(): void;
-  /** at once: the client must not take what it got for whole */
-  destroy(): void;
-}
-
-export interface ImapServerOptions {
-  readonly login: ImapLogin;
-  readonly log: Logger;
-  /** names are constants */
-  readonly count: (name: string) => void;
-  /** whether `copy` with `move` is atomic */
-  readonly move: boolean;
-  readonly sessionsPerAccountMax?: number;
-  readonly appendBytesMax?: number;
-}
+import type { ImapServer } from './server.ts';
+import type { AccountSession, AppendSink, SelectedMailbox } from './store.ts';
+import type { ImapTransport } from './transport.ts';
 
 const limitsBeforeLogin: ReaderLimits = { lineBytesMax: 8 * 1024, literalBytesMax: 8 * 1024 };
 const limitsAfterLogin: ReaderLimits = { lineBytesMax: 64 * 1024, literalBytesMax: 64 * 1024 };
@@ -53,44 +21,6 @@ const aheadBytesMax = 128 * 1024;
 /** commands in a row that were none */
 const badCommandsMax = 20;
 
-/** What all sessions of a listener share. */
-export class ImapServer {
-  readonly options: ImapServerOptions;
-  readonly appendBytesMax: number;
-  readonly #sessions = new Map<string, number>();
-
-  constructor(options: ImapServerOptions) {
-    this.options = options;
-    this.appendBytesMax = options.appendBytesMax ?? 50 * 1024 * 1024;
-  }
-
-  /** What is announced, in one place: everything here has its tests. */
-  capabilities(secure: boolean, canStartTls: boolean, authenticated: boolean): string {
-    const names = ['IMAP4rev1', 'LITERAL+', 'SASL-IR'];
-    if (!authenticated) {
-      if (secure) names.push('AUTH=PLAIN');
-      else names.push(...(canStartTls ? ['STARTTLS'] : []), 'LOGINDISABLED');
-    }
-    names.push('ID', 'ENABLE', 'IDLE', 'NAMESPACE', 'UNSELECT', 'UIDPLUS', 'CHILDREN', 'SPECIAL-USE');
-    if (this.options.move) names.push('MOVE');
-    return names.join(' ');
-  }
-
-  /** Counts a session of an account; false when it has as many as it may. */
-  admit(accountId: string): boolean {
-    const sessions = this.#sessions.get(accountId) ?? 0;
-    if (sessions >= (this.options.sessionsPerAccountMax ?? 40)) return false;
-    this.#sessions.set(accountId, sessions + 1);
-    return true;
-  }
-
-  release(accountId: string): void {
-    const sessions = (this.#sessions.get(accountId) ?? 1) - 1;
-    if (sessions === 0) this.#sessions.delete(accountId);
-    else this.#sessions.set(accountId, sessions);
-  }
-}
-
 interface RunningAppend {
   readonly tag: string;
   readonly sink: AppendSink;
@@ -98,19 +28,12 @@ interface RunningAppend {
   refused: Reply | null;
 }
 
-/** A line that a command waits for: the answer to a continuation, IDLE's DONE. */
-interface Continuation {
-  readonly tag: string;
-  readonly tells: Command['tells'];
-  line(session: ImapSession, text: string): Reply | null | Promise<Reply | null>;
-}
-
 /**
  * One connection's IMAP: octets in, octets out, commands strictly one after the other.
  *
  * @source RFC 3501, RFC 9051
  */
-export class ImapSession implements MailboxListener {
+export class ImapSession implements CommandSession, MailboxListener {
   readonly server: ImapServer;
   readonly transport: ImapTransport;
   account: AccountSession | null = null;
@@ -220,6 +143,11 @@ export class ImapSession implements MailboxListener {
       this.#wakeQueued = false;
       if (this.idling && !this.#closed) this.#wake();
     });
+  }
+
+  cutOff(): void {
+    this.transport.destroy();
+    this.closed();
   }
 
   // For commands.
@@ -495,7 +423,7 @@ export class ImapSession implements MailboxListener {
     this.idling = false;
   }
 
-  async #finish(tag: string, reply: Reply, tells: Command['tells'], byUid: boolean): Promise<void> {
+  async #finish(tag: string, reply: Reply, tells: Tells, byUid: boolean): Promise<void> {
     if (tells !== 'nothing') await this.#tell(tells, byUid);
     this.#reply(tag, reply);
   }

@@ -1,5 +1,5 @@
 import type { MessageStructure } from '#message';
-import type { FlagSet, MailboxState } from './mailbox-state.ts';
+import type { MailboxState } from './mailbox-state.ts';
 
 /** A refusal that the client is told: `NO [code] text`; `code` without brackets, null for none. @source RFC 5530 §3 */
 export interface Refused {
@@ -113,11 +113,6 @@ export type OpenedBody = FoundBody | { readonly kind: 'damaged' } | { readonly k
 
 export type FlagOperation = 'add' | 'remove' | 'replace';
 
-/** Something that waits for a mailbox to change; called with no reason to wait for it, and never during a call into the mailbox. */
-export interface MailboxListener {
-  mailboxChanged(): void;
-}
-
 /** One session's hold on a mailbox. Uids come ascending. What is done is in `state` by the time a promise is fulfilled. */
 export interface SelectedMailbox {
   readonly mailboxId: string;
@@ -153,5 +148,3 @@ export interface SelectedMailbox {
   >;
   close(): void;
 }
-
-export type { FlagSet };

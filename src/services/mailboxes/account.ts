@@ -2,7 +2,6 @@ import {
   type AccountSession,
   type AppendedMessage,
   type AppendSink,
-  type ConnectionFacts,
   type Done,
   type MailboxInfo,
   type MailboxRole,
@@ -13,15 +12,8 @@ import {
 } from '#protocols/imap';
 import type { MailboxRow } from '#store/index';
 import { beginAppend } from './append.ts';
-import type { MailboxesContext } from './imap-login.ts';
+import type { MailboxesContext, SessionFacts } from './context.ts';
 import { OpenMailbox } from './open-mailbox.ts';
-
-/** Who came, over what. */
-export interface SessionFacts {
-  /** the address's key */
-  readonly key: string;
-  readonly connection: ConnectionFacts;
-}
 
 const roles: readonly MailboxRole[] = ['All', 'Archive', 'Drafts', 'Flagged', 'Junk', 'Sent', 'Trash'];
 

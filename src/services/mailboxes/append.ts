@@ -2,29 +2,7 @@ import { utf8 } from '#base/bytes';
 import type { AppendedMessage, AppendSink, Refused } from '#protocols/imap';
 import { createMessageParser, createMessageSealer } from '#services/mailstore';
 import { encodeAuthentication, encodeSession } from '#trust/seal';
-import type { SessionFacts } from './account.ts';
-import type { MailboxesContext } from './imap-login.ts';
-
-/** Octets of unfinished messages in this process. */
-export class HeldOctets {
-  readonly #bytesMax: number;
-  #bytes = 0;
-
-  constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax;
-  }
-
-  /** Whether there is room; they are held from then on. */
-  hold(bytes: number): boolean {
-    if (this.#bytes + bytes > this.#bytesMax) return false;
-    this.#bytes += bytes;
-    return true;
-  }
-
-  release(bytes: number): void {
-    this.#bytes -= bytes;
-  }
-}
+import type { MailboxesContext, SessionFacts } from './context.ts';
 
 /**
  * Hashes, encrypts and parses a message as it comes, then hands it to the writer.

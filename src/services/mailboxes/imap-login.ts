@@ -1,33 +1,9 @@
-import type { Clock, Random } from '#base/clock';
-import type { Logger } from '#base/logger';
 import type { ImapLogin } from '#protocols/imap';
-import type { AccessGate } from '#services/access';
-import type { Login } from '#services/login';
-import type { MailstoreWriter } from '#services/mailstore';
-import type { MailIndex } from '#store/index';
 import { MailboxAccount } from './account.ts';
-import { HeldOctets } from './append.ts';
+import type { MailboxesContext, MailboxesOptions } from './context.ts';
+import { HeldOctets } from './held-octets.ts';
 import { SharedMailboxes } from './shared-mailboxes.ts';
 import { TextsCache } from './texts-cache.ts';
-
-export interface MailboxesOptions {
-  login: Login;
-  index: MailIndex;
-  gate: AccessGate;
-  writer: MailstoreWriter;
-  clock: Clock;
-  random: Random;
-  logger: Logger;
-  /** octets of messages being appended that this process holds; beyond it an APPEND is refused for a while */
-  heldBytesMax?: number;
-}
-
-/** What the sessions of a process share. */
-export interface MailboxesContext extends MailboxesOptions {
-  readonly shared: SharedMailboxes;
-  readonly texts: TextsCache;
-  readonly held: HeldOctets;
-}
 
 /** Lets IMAP sessions into their accounts. `close` ends the watch on the writer. */
 export const createImapLogin = (options: MailboxesOptions): ImapLogin & { close(): void } => {

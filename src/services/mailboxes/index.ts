@@ -4,4 +4,5 @@
  * Reads come from the index and the gate to message octets, changes go to the writer. Each selected mailbox is in memory once for all
  * sessions of the process and follows the writer's notices. Always: nothing is in that memory that is not durable.
  */
-export { createImapLogin, type MailboxesOptions } from './imap-login.ts';
+export type { MailboxesOptions } from './context.ts';
+export { createImapLogin } from './imap-login.ts';

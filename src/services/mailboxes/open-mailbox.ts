@@ -10,7 +10,7 @@ import type {
 } from '#protocols/imap';
 import type { StoredMessage } from '#services/access';
 import { type EmailRow, formatUidSet } from '#store/index';
-import type { MailboxesContext } from './imap-login.ts';
+import type { MailboxesContext } from './context.ts';
 import type { SharedMailbox } from './shared-mailboxes.ts';
 
 /** octets at a message's start that are read once for all sections of one FETCH: fields of a header are many small ranges */

@@ -1,6 +1,6 @@
 import type { Arguments } from '../arguments.ts';
+import type { CommandSession } from '../command-session.ts';
 import { bad, no, type Reply, refusal } from '../reply.ts';
-import type { ImapSession } from '../session.ts';
 import type { AppendSink } from '../store.ts';
 import { type Command, loggedIn } from './command.ts';
 import { mailboxArgument } from './mailbox-argument.ts';
@@ -22,7 +22,7 @@ export const append: Command = {
  * @source RFC 9051 §6.3.12
  */
 export const appendMessage = async (
-  session: ImapSession,
+  session: CommandSession,
   args: Arguments,
   sizeBytes: number,
   binary: boolean,

@@ -1,5 +1,5 @@
+import type { CommandSession } from '../command-session.ts';
 import { bad, no, type Reply } from '../reply.ts';
-import type { ImapSession } from '../session.ts';
 import { utf8Text } from '../wire.ts';
 import type { Command } from './command.ts';
 
@@ -21,7 +21,7 @@ export const authenticate: Command = {
   },
 };
 
-const plain = (session: ImapSession, response: string): Reply | Promise<Reply> => {
+const plain = (session: CommandSession, response: string): Reply | Promise<Reply> => {
   if (response === '*') return bad('Cancelled');
   if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(response)) {
     return bad('That is not base64');

@@ -1,6 +1,6 @@
 import type { Arguments } from '../arguments.ts';
+import type { CommandSession, Tells } from '../command-session.ts';
 import type { Reply } from '../reply.ts';
-import type { ImapSession } from '../session.ts';
 
 export type SessionState = 'before-login' | 'logged-in' | 'selected';
 
@@ -8,8 +8,7 @@ export type SessionState = 'before-login' | 'logged-in' | 'selected';
 export interface Command {
   readonly name: string;
   readonly states: readonly SessionState[];
-  /** which changes of the selected mailbox may be told before the tagged reply. @source RFC 9051 §5.2, §7.5.1 */
-  readonly tells: 'all' | 'no-expunge' | 'nothing';
+  readonly tells: Tells;
   /** whether there is a form with UID before it */
   readonly uid?: true;
   /**
@@ -19,7 +18,7 @@ export interface Command {
    * @throws ImapSyntaxError: `BAD`
    */
   run(
-    session: ImapSession,
+    session: CommandSession,
     args: Arguments,
     tag: string,
     byUid: boolean,

@@ -1,9 +1,9 @@
 import { clipRanges, imapSection, rangesOctets } from '#message';
+import type { CommandSession } from '../command-session.ts';
 import { type FetchRequest, parseFetch, type SectionRequest } from '../fetch-request.ts';
 import { systemFlag } from '../mailbox-state.ts';
 import type { MailboxView } from '../mailbox-view.ts';
 import { bad, no, ok, type Reply } from '../reply.ts';
-import type { ImapSession } from '../session.ts';
 import type { FoundBody, MessageTexts } from '../store.ts';
 import { wireDate, wireSet } from '../wire.ts';
 import type { Command } from './command.ts';
@@ -36,7 +36,7 @@ export const fetch: Command = {
 };
 
 class Fetch {
-  readonly #session: ImapSession;
+  readonly #session: CommandSession;
   readonly #view: MailboxView;
   readonly #request: FetchRequest;
   readonly #needsTexts: boolean;
@@ -47,7 +47,7 @@ class Fetch {
   /** made `\Seen` by this command */
   readonly #marked = new Set<number>();
 
-  constructor(session: ImapSession, view: MailboxView, request: FetchRequest) {
+  constructor(session: CommandSession, view: MailboxView, request: FetchRequest) {
     this.#session = session;
     this.#view = view;
     this.#request = request;
@@ -215,8 +215,7 @@ class Fetch {
     if (!announced) return 'damaged';
     if (left === 0) return 'sent';
     // inside the literal there is no other way to say that this is not the message
-    session.transport.destroy();
-    session.closed();
+    session.cutOff();
     return 'aborted';
   }
 }

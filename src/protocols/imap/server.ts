@@ -1,0 +1,51 @@
+import type { Logger } from '#base/logger';
+import type { ImapLogin } from './store.ts';
+
+export interface ImapServerOptions {
+  readonly login: ImapLogin;
+  readonly log: Logger;
+  /** names are constants */
+  readonly count: (name: string) => void;
+  /** whether `copy` with `move` is atomic */
+  readonly move: boolean;
+  readonly sessionsPerAccountMax?: number;
+  readonly appendBytesMax?: number;
+}
+
+/** What all sessions of a listener share. */
+export class ImapServer {
+  readonly options: ImapServerOptions;
+  readonly appendBytesMax: number;
+  readonly #sessions = new Map<string, number>();
+
+  constructor(options: ImapServerOptions) {
+    this.options = options;
+    this.appendBytesMax = options.appendBytesMax ?? 50 * 1024 * 1024;
+  }
+
+  /** What is announced, in one place: everything here has its tests. */
+  capabilities(secure: boolean, canStartTls: boolean, authenticated: boolean): string {
+    const names = ['IMAP4rev1', 'LITERAL+', 'SASL-IR'];
+    if (!authenticated) {
+      if (secure) names.push('AUTH=PLAIN');
+      else names.push(...(canStartTls ? ['STARTTLS'] : []), 'LOGINDISABLED');
+    }
+    names.push('ID', 'ENABLE', 'IDLE', 'NAMESPACE', 'UNSELECT', 'UIDPLUS', 'CHILDREN', 'SPECIAL-USE');
+    if (this.options.move) names.push('MOVE');
+    return names.join(' ');
+  }
+
+  /** Counts a session of an account; false when it has as many as it may. */
+  admit(accountId: string): boolean {
+    const sessions = this.#sessions.get(accountId) ?? 0;
+    if (sessions >= (this.options.sessionsPerAccountMax ?? 40)) return false;
+    this.#sessions.set(accountId, sessions + 1);
+    return true;
+  }
+
+  release(accountId: string): void {
+    const sessions = (this.#sessions.get(accountId) ?? 1) - 1;
+    if (sessions === 0) this.#sessions.delete(accountId);
+    else this.#sessions.set(accountId, sessions);
+  }
+}

@@ -1,0 +1,18 @@
+import type { ConnectionFacts } from './store.ts';
+
+/** What a session needs of its connection. The driver calls `receive`, `drained`, `secured` and `closed`. */
+export interface ImapTransport {
+  readonly facts: ConnectionFacts;
+  readonly secure: boolean;
+  readonly canStartTls: boolean;
+  /** text has one octet a character; false: wait for `drained` before writing more */
+  write(octets: string | Uint8Array): boolean;
+  /** after what was written; `secured` follows */
+  startTls(): void;
+  pause(): void;
+  resume(): void;
+  /** after what was written */
+  end(): void;
+  /** at once: the client must not take what it got for whole */
+  destroy(): void;
+}

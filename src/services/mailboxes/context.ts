@@ -1,0 +1,36 @@
+import type { Clock, Random } from '#base/clock';
+import type { Logger } from '#base/logger';
+import type { ConnectionFacts } from '#protocols/imap';
+import type { AccessGate } from '#services/access';
+import type { Login } from '#services/login';
+import type { MailstoreWriter } from '#services/mailstore';
+import type { MailIndex } from '#store/index';
+import type { HeldOctets } from './held-octets.ts';
+import type { SharedMailboxes } from './shared-mailboxes.ts';
+import type { TextsCache } from './texts-cache.ts';
+
+export interface MailboxesOptions {
+  login: Login;
+  index: MailIndex;
+  gate: AccessGate;
+  writer: MailstoreWriter;
+  clock: Clock;
+  random: Random;
+  logger: Logger;
+  /** octets of messages being appended that this process holds; beyond it an APPEND is refused for a while */
+  heldBytesMax?: number;
+}
+
+/** What the sessions of a process share. */
+export interface MailboxesContext extends MailboxesOptions {
+  readonly shared: SharedMailboxes;
+  readonly texts: TextsCache;
+  readonly held: HeldOctets;
+}
+
+/** Who came, over what. */
+export interface SessionFacts {
+  /** the address's key */
+  readonly key: string;
+  readonly connection: ConnectionFacts;
+}
