@@ -102,6 +102,25 @@ const insertSql = Object.fromEntries(
   ]),
 ) as Record<Table, string>;
 
+/** A mailbox's own row. */
+type CountedMailbox = Omit<MailboxRow, 'subscribed'>;
+
+/** What one transaction has read or counted and not yet written: a hundred messages for a mailbox change its row once. */
+interface Batch {
+  mailboxes: Map<string, CountedMailbox>;
+  accounts: Map<string, { modSeq: number; uidValidity: number; key: KeyRef | null }>;
+  messages: Map<number, { timeMs: number; sizeBytes: number; threadKeys: readonly string[] }>;
+  /** octets of copies by the `seq` of their frame */
+  sizes: Map<number, number>;
+}
+
+const emptyBatch = (): Batch => ({
+  mailboxes: new Map(),
+  accounts: new Map(),
+  messages: new Map(),
+  sizes: new Map(),
+});
+
 /** The `MailIndex` in `index.db`. */
 export const openSqliteIndex = (file: string, options: { readOnly: boolean }): MailIndex => {
   const db = openDatabase(file, { ...options, schema });
@@ -132,7 +151,9 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
     };
   };
 
-  const putMailbox = (row: Omit<MailboxRow, 'subscribed'>): void =>
+  let batch = emptyBatch();
+
+  const putMailbox = (row: CountedMailbox): void =>
     put(
       'mailbox',
       row.id,
@@ -170,20 +191,38 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
   };
 
   const raiseAccount = (id: string, modSeq: number, uidValidity: number, key: KeyRef | null): void => {
-    const before = accountRow(id);
-    const kept = before.key ?? key;
-    put(
-      'account',
-      id,
-      Math.max(before.modSeq, modSeq),
-      Math.max(before.uidValidity, uidValidity),
-      kept?.epoch ?? null,
-      kept?.slot ?? null,
-    );
+    const before = batch.accounts.get(id) ?? accountRow(id);
+    batch.accounts.set(id, {
+      modSeq: Math.max(before.modSeq, modSeq),
+      uidValidity: Math.max(before.uidValidity, uidValidity),
+      key: before.key ?? key,
+    });
+  };
+
+  /** a mailbox as this transaction has it so far; whether it is subscribed to is not its own matter */
+  const mailboxNow = (id: string): CountedMailbox | null => {
+    const known = batch.mailboxes.get(id);
+    if (known !== undefined) return known;
+    const row = one('mailbox', 'id = ?', id);
+    return row === null ? null : countedMailbox(row);
+  };
+
+  const count = (mailbox: CountedMailbox): void => void batch.mailboxes.set(mailbox.id, mailbox);
+
+  /** writes what was only counted until now; names never wait for it, since they are unique */
+  const flush = (): void => {
+    for (const mailbox of batch.mailboxes.values()) putMailbox(mailbox);
+    for (const [id, { modSeq, uidValidity, key }] of batch.accounts) {
+      put('account', id, modSeq, uidValidity, key?.epoch ?? null, key?.slot ?? null);
+    }
+    batch = emptyBatch();
   };
 
   /** positions of keywords, new ones taken in; the caller writes the mailbox afterwards */
-  const keywordPositions = (mailbox: MailboxRow, keywords: readonly string[]): [MailboxRow, number[]] => {
+  const keywordPositions = (
+    mailbox: CountedMailbox,
+    keywords: readonly string[],
+  ): [CountedMailbox, number[]] => {
     const all = [...mailbox.keywords];
     const positions = keywords.map((keyword) => {
       const known = all.findIndex((each) => each.toLowerCase() === keyword.toLowerCase());
@@ -193,6 +232,8 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
   };
 
   const sizeOf = (emailSeq: number): number => {
+    const known = batch.sizes.get(emailSeq);
+    if (known !== undefined) return known;
     const row = db.get(
       'SELECT length(e.prefix) + m.size AS size FROM email e JOIN message m ON m.seq = e.message WHERE e.seq = ?',
       emailSeq,
@@ -201,7 +242,7 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
   };
 
   const place = (
-    mailbox: MailboxRow,
+    mailbox: CountedMailbox,
     modSeq: number,
     placed: {
       uid: number;
@@ -211,7 +252,7 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
       savedMs: number;
       uidl: string;
     },
-  ): MailboxRow => {
+  ): CountedMailbox => {
     const { bits, keywords } = flagBits(placed.flags);
     const [after, positions] = keywordPositions(mailbox, keywords);
     const emailSeq = seqOf(placed.emailId) ?? 0;
@@ -270,18 +311,19 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
       else unsubscribe(event.account, change.name);
       return;
     }
-    const before = index.mailbox(event.mailbox);
+    const before = mailboxNow(event.mailbox);
     if (before === null) return;
     const mailbox = { ...before, highestModSeq: Math.max(before.highestModSeq, event.modSeq) };
     switch (change.op) {
       case 'recent':
-        putMailbox({ ...before, recentBelow: Math.max(before.recentBelow, change.below) });
+        count({ ...before, recentBelow: Math.max(before.recentBelow, change.below) });
         break;
       case 'rename':
-        if (before.subscribed) {
+        if (isSubscribed(event.account, before.name)) {
           unsubscribe(event.account, before.name);
           put('subscription', event.account, change.name);
         }
+        count({ ...mailbox, name: change.name });
         putMailbox({ ...mailbox, name: change.name });
         break;
       case 'delete':
@@ -289,6 +331,7 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
           db.run(`DELETE FROM ${table} WHERE mailbox = ?`, mailboxNumber(event.mailbox));
         }
         db.run('DELETE FROM mailbox WHERE id = ?', event.mailbox);
+        batch.mailboxes.delete(event.mailbox);
         break;
       case 'flags': {
         const { bits, keywords } = flagBits(change.flags);
@@ -305,7 +348,7 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
             modSeq: event.modSeq,
           });
         }
-        putMailbox(after);
+        count(after);
         break;
       }
       case 'expunge':
@@ -317,18 +360,20 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
           );
           put('tombstone', mailboxNumber(event.mailbox), row.uid, event.modSeq);
         }
-        putMailbox(mailbox);
+        count(mailbox);
         break;
       case 'place': {
-        let after: MailboxRow = mailbox;
+        let after: CountedMailbox = mailbox;
         for (const placed of change.placements) after = place(after, event.modSeq, placed);
-        putMailbox(after);
+        count(after);
         break;
       }
     }
   };
 
   const applyErased = (event: ErasedEvent): void => {
+    batch.messages.clear();
+    batch.sizes.clear();
     for (const { epoch, slot } of event.keys) {
       db.run('DELETE FROM email WHERE key_epoch = ? AND key_slot = ?', epoch, slot);
       db.run('DELETE FROM message WHERE key_epoch = ? AND key_slot = ?', epoch, slot);
@@ -359,6 +404,11 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
           JSON.stringify(event.parsed.threadKeys),
         );
         marks.leafTimeMs = Math.max(marks.leafTimeMs, event.timeMs);
+        batch.messages.set(event.seq, {
+          timeMs: event.timeMs,
+          sizeBytes: event.sizeBytes,
+          threadKeys: event.parsed.threadKeys,
+        });
         break;
       case 'deliver': {
         put(
@@ -377,16 +427,20 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
           event.key.slot,
         );
         raiseAccount(event.account, event.modSeq, 0, null);
-        const message = one('message', 'seq = ?', event.messageSeq);
-        for (const key of message === null ? [] : (JSON.parse(text(message, 'thread_keys')) as string[])) {
-          if (one('thread', 'account = ? AND key = ?', event.account, key) === null) {
-            put('thread', event.account, key, event.threadId);
-          }
+        const message = messageNow(event.messageSeq);
+        batch.sizes.set(event.seq, event.prefix.length + (message?.sizeBytes ?? 0));
+        // The first thread that a key led to keeps it: threads never merge.
+        for (const key of message?.threadKeys ?? []) {
+          const cells = [event.account, key, event.threadId];
+          db.run(
+            'INSERT OR IGNORE INTO thread (account, key, thread, sum) VALUES (?, ?, ?, ?)',
+            ...cells,
+            rowSum(cells),
+          );
         }
-        const mailbox = index.mailbox(event.mailbox);
+        const mailbox = mailboxNow(event.mailbox);
         if (mailbox === null) break;
-        const savedMs = message === null ? event.dateMs : number(message, 'time');
-        putMailbox(place(mailbox, event.modSeq, { ...event, savedMs }));
+        count(place(mailbox, event.modSeq, { ...event, savedMs: message?.timeMs ?? event.dateMs }));
         break;
       }
       case 'state':
@@ -409,8 +463,23 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
     }
   };
 
-  const isSubscribed = (row: Row): boolean =>
-    one('subscription', 'account = ? AND name = ?', text(row, 'account'), text(row, 'name')) !== null;
+  const isSubscribed = (account: string, name: string): boolean =>
+    one('subscription', 'account = ? AND name = ?', account, name) !== null;
+
+  /** a message of this group from memory, an older one from its row */
+  const messageNow = (
+    seq: number,
+  ): Batch['messages'] extends Map<number, infer Known> ? Known | null : never => {
+    const known = batch.messages.get(seq);
+    if (known !== undefined) return known;
+    const row = one('message', 'seq = ?', seq);
+    if (row === null) return null;
+    return {
+      timeMs: number(row, 'time'),
+      sizeBytes: number(row, 'size'),
+      threadKeys: JSON.parse(text(row, 'thread_keys')) as string[],
+    };
+  };
 
   const index: MailIndex = {
     appliedSeq: () => mark().applied,
@@ -418,7 +487,10 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
       db.transaction(() => {
         const marks = mark();
         const applied = marks.applied;
+        // What an earlier transaction that failed had counted is void.
+        batch = emptyBatch();
         for (const event of events) if (event.seq > applied) applyEvent(event, marks);
+        flush();
         put(
           'mark',
           1,
@@ -446,11 +518,11 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
         .sort(),
     mailbox: (id) => {
       const row = one('mailbox', 'id = ?', id);
-      return row === null ? null : mailboxRow(row, isSubscribed(row));
+      return row === null ? null : mailboxRow(row, isSubscribed(text(row, 'account'), text(row, 'name')));
     },
     mailboxByName: (account, name) => {
       const row = one('mailbox', 'account = ? AND name = ?', account, name);
-      return row === null ? null : mailboxRow(row, isSubscribed(row));
+      return row === null ? null : mailboxRow(row, isSubscribed(text(row, 'account'), text(row, 'name')));
     },
     placements: (mailbox, afterUid, limit) =>
       many(
@@ -557,7 +629,9 @@ const addressOf = (row: Row): MessageRow['at'] => ({
 
 const keyOf = (row: Row): KeyRef => ({ epoch: number(row, 'key_epoch'), slot: number(row, 'key_slot') });
 
-const mailboxRow = (row: Row, subscribed: boolean): MailboxRow => ({
+const mailboxRow = (row: Row, subscribed: boolean): MailboxRow => ({ ...countedMailbox(row), subscribed });
+
+const countedMailbox = (row: Row): CountedMailbox => ({
   id: text(row, 'id'),
   account: text(row, 'account'),
   name: text(row, 'name'),
@@ -565,7 +639,6 @@ const mailboxRow = (row: Row, subscribed: boolean): MailboxRow => ({
   uidValidity: number(row, 'uid_validity'),
   uidNext: number(row, 'uid_next'),
   highestModSeq: number(row, 'modseq'),
-  subscribed,
   recentBelow: number(row, 'recent_below'),
   keywords: JSON.parse(text(row, 'keywords')) as string[],
 });
