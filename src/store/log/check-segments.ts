@@ -18,7 +18,6 @@ import {
   parseKeySlot,
   parseSealBody,
   places,
-  segmentHeaderBytes,
   slotStates,
   slotsPerEpoch,
 } from '#store/segments';
@@ -178,7 +177,7 @@ class Checker {
       )
         continue;
       const read = await withFile(this.#options.io, file.path, 'read', (opened) =>
-        readFrame(new Window(opened), segmentHeaderBytes, file.sizeBytes),
+        readFrame(new Window(opened), file.groupsAt, file.sizeBytes),
       );
       if (read.kind !== 'frame' || read.frame.clearBody === null) continue;
       for (const { file: name, from, to } of parseLost(read.frame.clearBody)) {
@@ -370,7 +369,7 @@ class Checker {
     let groupWhole = true;
     let segmentWhole = true;
     let groupFirst: number | null = null;
-    let groupStart = segmentHeaderBytes;
+    let groupStart = file.groupsAt;
     let pending: (() => void)[] = [];
     let closedBySeal = false;
     let groups = 0;
@@ -387,7 +386,7 @@ class Checker {
       }
     };
 
-    let at = segmentHeaderBytes;
+    let at = file.groupsAt;
     while (at < end) {
       const read = await readFrame(window, at, end);
       const head = read.kind === 'frame' ? read.frame.head : read.head;

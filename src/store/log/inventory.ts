@@ -21,6 +21,8 @@ export interface SegmentFile {
   revision: number;
   sizeBytes: number;
   birthMs: number;
+  /** where the first group begins: behind the header, however long it is */
+  groupsAt: number;
   /** null when it cannot be believed, for the reason in `wrong` */
   header: SegmentHeader | null;
   wrong: string | null;
@@ -114,17 +116,17 @@ const readHeader = async (
   io: Io,
   path: string,
   expected: { firstSeq: number; revision: number; shard: number },
-): Promise<{ header: SegmentHeader | null; wrong: string | null }> => {
+): Promise<Pick<SegmentFile, 'header' | 'wrong' | 'groupsAt'>> => {
   const octets = new Uint8Array(segmentHeaderBytes);
   const length = await withFile(io, path, 'read', (file) => file.read(octets, 0));
   const parsed = parseSegmentHeader(octets.subarray(0, length));
-  if (parsed.kind === 'bad') return { header: null, wrong: parsed.field };
-  const { header } = parsed;
+  if (parsed.kind === 'bad') return { header: null, wrong: parsed.field, groupsAt: segmentHeaderBytes };
+  const { header, lengthBytes: groupsAt } = parsed;
   if (header.firstSeq !== expected.firstSeq)
-    return { header: null, wrong: `firstSeq (${header.firstSeq}: the file has another's name)` };
+    return { header: null, groupsAt, wrong: `firstSeq (${header.firstSeq}: the file has another's name)` };
   if (header.revision !== expected.revision)
-    return { header: null, wrong: `revision (${header.revision}: the file has another's name)` };
+    return { header: null, groupsAt, wrong: `revision (${header.revision}: the file has another's name)` };
   if (header.shard !== expected.shard)
-    return { header: null, wrong: `shard (${header.shard} instead of ${expected.shard})` };
-  return { header, wrong: null };
+    return { header: null, groupsAt, wrong: `shard (${header.shard} instead of ${expected.shard})` };
+  return { header, groupsAt, wrong: null };
 };

@@ -255,10 +255,16 @@ class FileLog implements Log {
 
   commit(builder: GroupBuilder): Promise<CommittedGroup> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
-    const group = this.#building;
-    assert(group !== null && builder === group, 'the group that was begun last is the one to commit');
-    this.#building = null;
-    const job = this.#plan(group);
+    let job: Job;
+    try {
+      const group = this.#building;
+      assert(group !== null && builder === group, 'the group that was begun last is the one to commit');
+      this.#building = null;
+      job = this.#plan(group);
+    } catch (error) {
+      // Nothing was handed over: the log stands where it stood.
+      return Promise.reject(error);
+    }
     const turn = this.#turn.then(() => this.#write(job));
     this.#turn = turn.catch(() => {});
     return turn;

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { utf8 } from '#base/bytes';
 import { canonicalJson } from '#base/canonical-json';
 import type { Io } from '#store/durable';
-import { segmentHeaderBytes } from '#store/segments';
 import type { ChainState } from './chain.ts';
 import { readGroup } from './chain.ts';
 import type { GroupBuilder } from './group-builder.ts';
@@ -139,7 +138,7 @@ const walk = (io: Io, file: SegmentFile, end: number, found: Believable): Promis
     const window = new Window(opened);
     let state: ChainState | null = null;
     let groups = 0;
-    for (let offset = segmentHeaderBytes; offset < end; ) {
+    for (let offset = file.groupsAt; offset < end; ) {
       const read = await readGroup(window, offset, end, state);
       if (read.kind === 'group') {
         const { group } = read;

@@ -14,7 +14,6 @@ import {
   parseCommitBody,
   parseErasedKeys,
   parseKeySlot,
-  segmentHeaderBytes,
   slotStates,
   slotsPerEpoch,
   zeroOctets,
@@ -204,7 +203,8 @@ const examine = async (options: RecoveryOptions, inventory: Inventory): Promise<
     revision: newest.revision,
     path: newest.path,
     offset: end,
-    birthMs: newest.birthMs,
+    // Some file systems keep no time of birth: such a file is taken for a new one.
+    birthMs: newest.birthMs > 0 ? newest.birthMs : io.clock.nowMs(),
     frames: scanned.root.size,
     root: scanned.root,
   };
@@ -354,7 +354,7 @@ const scanNewest = (
     let beforeLast: ChainState | null = null;
     let groups = 0;
     let sealed = false;
-    let end = segmentHeaderBytes;
+    let end = file.groupsAt;
 
     while (end < size) {
       const read = await readGroup(window, end, size, state);
@@ -531,7 +531,7 @@ const rootsFromLog = async (
     const end = files[at + 1]?.header?.prevEnd?.offset ?? file.sizeBytes;
     const bad = await withFile(options.io, file.path, 'read', async (opened) => {
       const window = new Window(opened);
-      for (let offset = segmentHeaderBytes; offset < end && range.size < state.leaves; ) {
+      for (let offset = file.groupsAt; offset < end && range.size < state.leaves; ) {
         const read = await readGroup(window, offset, end, null);
         if (read.kind === 'bad') return read;
         for (const { head } of read.group.frames) {
@@ -559,7 +559,7 @@ const settle = async (options: RecoveryOptions, inventory: Inventory, found: Exa
   const { io, folder } = options;
   const { slots, state, newest, lastGroup, beforeLast } = found;
 
-  if (newest !== null && found.groups <= 1) await writeAgain(io, newest.path, 0, segmentHeaderBytes);
+  if (newest !== null && found.groups <= 1) await writeAgain(io, newest.path, 0, newest.groupsAt);
   if (newest !== null && lastGroup !== null)
     await writeAgain(io, newest.path, lastGroup.start, lastGroup.end);
   if (lastGroup !== null && beforeLast !== null) await settleSlots(io, slots, beforeLast, state);

@@ -1,6 +1,5 @@
 import { FengniError } from '#base/errors';
 import type { Io } from '#store/durable';
-import { segmentHeaderBytes } from '#store/segments';
 import { type ChainState, readGroup } from './chain.ts';
 import { type CheckedFrame, findFrame } from './checked-frame.ts';
 import { type SegmentFile, takeInventory } from './inventory.ts';
@@ -44,7 +43,7 @@ async function* scanFile(
   try {
     const window = new Window(opened);
     let state: ChainState | null = null;
-    for (let offset = segmentHeaderBytes; offset < end; ) {
+    for (let offset = file.groupsAt; offset < end; ) {
       // Behind the last durable group may lie one that is being written, or one that never was.
       if (state !== null && state.lastSeq >= toSeq) return;
       const read = await readGroup(window, offset, end, state);
