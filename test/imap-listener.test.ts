@@ -82,6 +82,23 @@ test('no log-in within a minute ends the session, whatever comes meanwhile', asy
   );
 });
 
+test('after the log-in the minute is no limit any more', async () => {
+  const clock = standingClock();
+  await withLoopback(
+    async (loopback) => {
+      const client = await secured(loopback);
+      clock.move(59_000);
+      await client.command('a', 'LOGIN fred secret');
+      clock.move(600_000);
+      loopback.listener.sweep();
+      assert.match((await client.command('b', 'NOOP'))[0] ?? '', /^b OK/);
+      client.close();
+    },
+    {},
+    clock,
+  );
+});
+
 test('half an hour of silence ends a session, IDLE too; less does not (RFC 9051 §5.4)', async () => {
   const clock = standingClock();
   await withLoopback(

@@ -334,6 +334,17 @@ test('BODY[] gives the octets as they are, in a literal, and marks them seen; PE
   assert.equal((await first.command('FETCH 1 BODY[7]')).untagged, '* 1 FETCH (BODY[7] NIL)\r\n');
 });
 
+test('a message is shown though its \\Seen cannot be kept', async () => {
+  const { first, account, counted } = await start(1, { mailbox: 'INBOX', messages: 1 });
+  let calls = 0;
+  account.options.pause = async () => {
+    if (++calls === 1) throw new Error('the writer is away');
+  };
+  const reply = await first.command('FETCH 1 BODY[TEXT]');
+  assert.deepEqual(reply, { untagged: '* 1 FETCH (BODY[TEXT] {6}\r\ntext\r\n)\r\n', tagged: 'OK Fetched' });
+  assert.ok(counted.includes('imap-seen-not-kept'));
+});
+
 test('a damaged message keeps its metadata, has no body, and is named (RFC 5530 CORRUPTION)', async () => {
   const { first, account } = await start(1, { messages: 3, mailbox: 'INBOX' });
   const damaged = account.mailboxes.get('INBOX')?.messages.get(2);

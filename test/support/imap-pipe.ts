@@ -36,6 +36,7 @@ export class ImapPipe {
         pipe.secure = true;
         queueMicrotask(() => pipe.session.secured());
       },
+      loggedIn: () => {},
       pause: () => {
         pipe.pauses++;
       },

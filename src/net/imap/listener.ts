@@ -252,6 +252,10 @@ class Driver implements ConnectionEvents, ImapTransport {
     this.#connection?.startTls();
   }
 
+  loggedIn(): void {
+    this.#arm();
+  }
+
   pause(): void {
     this.#connection?.pause();
   }

@@ -206,6 +206,7 @@ export class ImapSession implements CommandSession, MailboxListener {
     }
     this.account = account;
     this.#reader.limits = limitsAfterLogin;
+    this.transport.loggedIn();
     options.count('imap-login');
     return ok('Logged in', `CAPABILITY ${this.capabilities}`);
   }

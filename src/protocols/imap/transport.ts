@@ -9,6 +9,8 @@ export interface ImapTransport {
   write(octets: string | Uint8Array): boolean;
   /** after what was written; `secured` follows */
   startTls(): void;
+  /** the log-in is done: other limits of time hold from now on */
+  loggedIn(): void;
   pause(): void;
   resume(): void;
   /** after what was written */

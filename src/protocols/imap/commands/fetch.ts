@@ -108,8 +108,13 @@ class Fetch {
       if (flags !== null && (flags.system & systemFlag.seen) === 0) unseen.push(this.#view.uidAt(index));
     }
     if (unseen.length === 0) return;
-    const outcome = await this.#view.mailbox.store(unseen, 'add', ['\\Seen'], this.#view);
-    if (outcome.kind === 'done') for (const uid of unseen) this.#marked.add(uid);
+    try {
+      const outcome = await this.#view.mailbox.store(unseen, 'add', ['\\Seen'], this.#view);
+      if (outcome.kind === 'done') for (const uid of unseen) this.#marked.add(uid);
+    } catch {
+      // reading does not need the writer; a later sync tells what became of the flags
+      this.#session.server.options.count('imap-seen-not-kept');
+    }
   }
 
   /** Everything but sections; null for a message that is gone. */
