@@ -90,7 +90,6 @@ export const createCommitQueue = (options: CommitQueueOptions): CommitQueue => {
   const writeGroup = async (): Promise<void> => {
     const candidates = waiting;
     waiting = [];
-    const nowMs = clock.nowMs();
     const jobs = candidates.filter((job) => {
       if (clock.monotonicMs() - job.queuedMs <= queuedMsMax) return true;
       job.reject(late());
@@ -100,6 +99,8 @@ export const createCommitQueue = (options: CommitQueueOptions): CommitQueue => {
 
     state.beginGroup();
     const builder = log.beginGroup();
+    // Behind the log's own leaf of a closed segment, whose time must not be the later one.
+    const nowMs = clock.nowMs();
     const draft = new GroupDraft(builder, options.leafClock.timeMs(nowMs), random);
     options.leafClock.begin(draft, nowMs);
     const changes: MailstoreChange[] = [];
