@@ -1,0 +1,87 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { FengniError } from '#base/errors';
+import { addressKey } from '#message/address';
+import type { IpcHandler } from '#net/ipc';
+import type { Administration } from '#services/administration';
+import { generatePassword, preparePassword } from '#services/auth';
+import type { Writer } from '#services/writer';
+import { nodeIo } from '#store/durable';
+
+const firstDomain = 'fengni.test';
+const firstAddress = `admin@${firstDomain}`;
+
+/** What the command line asks, over `run/control`: who can open that socket owns the data folder. */
+export const controlMethods = (
+  writer: Writer,
+  administration: Administration,
+  dataFolder: string,
+): Record<string, IpcHandler> => ({
+  /** the first log-in of an empty folder; again until `bootstrapped` says that it was written down */
+  bootstrap: async () => {
+    if (writer.directory.row('setting', 'bootstrap') !== null) return { result: null };
+    const accounts = administration.accounts();
+    if (accounts.some(({ address }) => address !== firstAddress)) return { result: null };
+    const password = generatePassword(nodeIo.random);
+    if (!administration.domains().includes(firstDomain)) await administration.addDomain(firstDomain);
+    if (accounts.length === 0) await administration.addAccount(firstAddress, password);
+    else await administration.setPassword(firstAddress, password);
+    return { result: { address: firstAddress, password } };
+  },
+  bootstrapped: async () => {
+    await writer.queue.submit({
+      accounts: [],
+      reads: 'rows',
+      bytes: 512,
+      decide: ({ draft }) => {
+        draft.row('setting', 'bootstrap', { done: true });
+        return { kind: 'done' };
+      },
+    });
+  },
+  domainAdd: async ({ domain }: { domain: string }) => ({ result: await administration.addDomain(domain) }),
+  domainList: () => ({ result: administration.domains() }),
+  accountAdd: async ({ address, password }: { address: string; password: string }) => {
+    // Before anything is written: an account whose password was refused would be there without one.
+    requirePassword(password);
+    return { result: await administration.addAccount(address, password) };
+  },
+  accountList: () => ({ result: administration.accounts() }),
+  accountShow: ({ address }: { address: string }) => ({ result: administration.account(address) }),
+  accountPassword: async ({ address, password }: { address: string; password: string }) => {
+    await administration.setPassword(address, password);
+    forgetFirstLogin(dataFolder, address);
+  },
+  accountDisabled: async ({ address, disabled }: { address: string; disabled: boolean }) => {
+    await administration.setDisabled(address, disabled);
+  },
+  aliasAdd: async ({ address, targets }: { address: string; targets: string[] }) => ({
+    result: await administration.addAlias(address, targets),
+  }),
+  aliasRemove: async ({ address }: { address: string }) => {
+    await administration.removeAlias(address);
+  },
+  aliasList: () => ({ result: administration.aliases() }),
+  /** waits until a head covers what is durable now */
+  settle: async () => {
+    await writer.settleHeads();
+    return { result: await writer.status() };
+  },
+});
+
+const requirePassword = (password: string): void => {
+  if (preparePassword(password) !== null) return;
+  throw new FengniError('password-not-allowed', {
+    subject: 'the new password',
+    remedy: 'use 1 to 1,024 octets without control characters',
+    exitStatus: 2,
+  });
+};
+
+/** The file with the first password goes when that password is changed (DESIGN §3). */
+const forgetFirstLogin = (dataFolder: string, address: string): void => {
+  const file = path.join(dataFolder, 'first-login.txt');
+  if (!fs.existsSync(file)) return;
+  const first = /^address: (.*)$/m.exec(fs.readFileSync(file, 'utf8'))?.[1] ?? '';
+  if (addressKey(first) === addressKey(address)) fs.rmSync(file);
+};

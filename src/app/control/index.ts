@@ -1,0 +1,7 @@
+/**
+ * What the command line asks of the writer, wherever that is: in its role, behind `run/control`, or in the command's own process when no
+ * server runs. Both have the same methods, made here.
+ */
+export { controlMethods } from './control-methods.ts';
+export { projectionsIn, removeProjections } from './projections.ts';
+export { publishKeys } from './publish-keys.ts';
