@@ -10,4 +10,4 @@ export { addAccount, addAlias, addDomain, changeAccount, removeAlias } from './d
 export { nameFault } from './decide-mailboxes.ts';
 export type { SealerPort, SealStatus } from './heads.ts';
 export { addressOf, chunkTable, eventOf, type ParseElsewhere, type ReplayReaders } from './replay.ts';
-export { openWriter, type Writer, type WriterOptions } from './writer.ts';
+export { generationStart, openWriter, type Writer, type WriterOptions } from './writer.ts';

@@ -84,6 +84,7 @@ export const eventOf = async (frame: Frame, readers: ReplayReaders): Promise<Log
         kind: leaf.kind,
         timeMs: leaf.timeMs,
         dayCount: leaf.kind === 'day' ? leaf.count : null,
+        ...(leaf.kind === 'gap' ? { uidGap: leaf.uids } : {}),
       };
     }
     case frameTypes.ERASED: {

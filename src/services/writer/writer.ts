@@ -122,9 +122,13 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
     failed: options.failed,
   });
 
+  const firstSeq = generationStart(directory, log.generation);
+  // A `frames` leaf of an earlier generation is no beginning here: its ledger is closed.
+  const framesSeq = index.marks().framesSeq < firstSeq ? 0 : index.marks().framesSeq;
   const unsealed = await sinceLastHead(
     log,
-    index.marks().framesSeq,
+    firstSeq,
+    framesSeq,
     ledger,
     io,
     path.join(folder, 'ledger', `g${log.generation}`),
@@ -136,7 +140,7 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
     generation: log.generation,
     origin,
     logger,
-    frames: { seq: index.marks().framesSeq, hashes: unsealed.hashes },
+    frames: { seq: framesSeq, hashes: unsealed.hashes },
     leaves: unsealed.leaves,
     due: unsealed.due,
     sealedSize: unsealed.sealedSize,
@@ -287,6 +291,7 @@ const isRow = (type: number): boolean => type === rowType;
 /** What the ledger and the next `frames` leaf need of the log: everything since the last of each. */
 const sinceLastHead = async (
   log: Log,
+  firstSeq: number,
   framesSeq: number,
   ledger: LedgerWriter,
   io: Io,
@@ -310,7 +315,7 @@ const sinceLastHead = async (
   const hashes: Uint8Array[] = [];
   const leaves: Uint8Array[] = [];
   let due = false;
-  const from = Math.max(1, Math.min(framesSeq, ledgerSeq === 0 ? 0 : ledgerSeq + 1));
+  const from = Math.max(firstSeq, Math.min(framesSeq, ledgerSeq === 0 ? 0 : ledgerSeq + 1));
   if (log.durableSeq >= from) {
     for await (const frame of log.scan(from)) {
       const { record, recordHash } = frame.head;
@@ -322,6 +327,10 @@ const sinceLastHead = async (
   }
   return { hashes, leaves, due: due || (leaves.length > 0 && sealedSize === 0), sealedSize };
 };
+
+/** The first seq of a generation, as the first group of each but the first says it in a `setting` row. */
+export const generationStart = (directory: Directory, generation: number): number =>
+  (directory.row('setting', `begin-g${generation}`)?.['firstSeq'] as number | undefined) ?? 1;
 
 /** The first leaf of a log; which name it was given stands beside it. */
 const begin = async (queue: CommitQueue, hostname: string, directory: Directory): Promise<void> => {

@@ -135,6 +135,8 @@ export interface LeafEvent {
   timeMs: number;
   /** for kind `day`: how many there are with this one */
   dayCount: number | null;
+  /** for kind `gap`: UIDNEXT of every mailbox there is rises by this, since what was lost may have given out numbers */
+  uidGap?: number;
 }
 
 /** Where the writer goes on after a start. */

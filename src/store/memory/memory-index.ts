@@ -257,6 +257,8 @@ export const createMemoryIndex = (): MailIndex => {
           state.marks.dayCount = event.dayCount;
           state.marks.dayMs = event.timeMs;
         }
+        if (event.uidGap !== undefined)
+          for (const mailbox of state.mailboxes.values()) mailbox.uidNext += event.uidGap;
         break;
       case 'erased': {
         const gone = new Set(event.keys.map(({ epoch, slot }) => `${epoch}/${slot}`));

@@ -454,12 +454,20 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
           marks.dayCount = event.dayCount;
           marks.dayMs = event.timeMs;
         }
+        if (event.uidGap !== undefined) skipUids(event.uidGap);
         break;
       case 'erased':
         applyErased(event);
         break;
       case 'row':
         break;
+    }
+  };
+
+  const skipUids = (uids: number): void => {
+    for (const row of many('mailbox', 'ORDER BY id')) {
+      const mailbox = mailboxNow(text(row, 'id'));
+      if (mailbox !== null) count({ ...mailbox, uidNext: mailbox.uidNext + uids });
     }
   };
 
