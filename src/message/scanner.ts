@@ -99,6 +99,9 @@ class OpenPart implements ParsedPart {
   }
 }
 
+// The engine's own: its cost does not depend on what else the process looks for with Buffer's.
+const indexOfOctet = Uint8Array.prototype.indexOf;
+
 interface Level {
   part: OpenPart;
   /** a message's own header, the root's or an enclosed one's */
@@ -274,8 +277,11 @@ class Scanner implements MessageScanner {
   }
 
   #countLines(chunk: Buffer, start: number, end: number): void {
-    for (let at = chunk.indexOf(lf, start); at >= 0 && at < end; at = chunk.indexOf(lf, at + 1))
+    let at = indexOfOctet.call(chunk, lf, start);
+    while (at >= 0 && at < end) {
       this.#lines++;
+      at = indexOfOctet.call(chunk, lf, at + 1);
+    }
   }
 
   // ---- header fields ----
