@@ -7,6 +7,8 @@ import { openSecrets } from '#store/secrets';
 import { listenOn } from './listen.ts';
 import type { RoleContext, RunningRole } from './role-main.ts';
 
+const prepareAfterMs = 3_000;
+
 /** Passwords: the only process that opens `secrets.db`. */
 export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> => {
   const secrets = openSecrets({ path: path.join(start.dataFolder, 'secrets.db') });
@@ -32,8 +34,11 @@ export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> 
     onMistake: (error, method) => logger.error('auth call failed', { method, error: String(error) }),
   });
   await listenOn(server, start.internal.auth ?? -1);
+  // Not before the server is ready: at a start every role wants the processor.
+  const preparing = setTimeout(() => void auth.prepare().catch(() => {}), prepareAfterMs);
   return {
     stop: async () => {
+      clearTimeout(preparing);
       await ipc.close(2_000);
       secrets.close();
     },

@@ -65,6 +65,8 @@ export interface AuthStatus {
 }
 
 export interface Auth {
+  /** Makes ready what the first try would wait for: a password hash's worth of time. */
+  prepare(): Promise<void>;
   /** @throws {FengniError} `verifier-damaged` */
   verify(attempt: Attempt): Promise<Verdict>;
   /**
@@ -112,7 +114,7 @@ class PasswordAuth implements Auth {
   /** the last try of each slowed address: its next one begins after it */
   readonly #slowed = new Map<string, Promise<void>>();
   readonly #matching = new Map<string, Promise<boolean | null>>();
-  readonly #dummyPhc: Promise<string>;
+  #dummyPhc: Promise<string> | null = null;
   readonly #counts = { granted: 0, refused: 0, unavailable: 0, slowed: 0 };
   #slowedWaiting = 0;
 
@@ -130,13 +132,16 @@ class PasswordAuth implements Auth {
     this.#remembered = new Recent({ countMax, lifeMs: limits.rememberedMs });
     this.#wrong = new Recent({ countMax, lifeMs: limits.wrongLifeMs });
     this.#known = new Recent({ countMax, lifeMs: limits.knownMs });
-    this.#dummyPhc = hashPassword(
-      Buffer.from(options.random(32)).toString('hex'),
-      options.random,
-      this.#cost,
-    );
-    // reported by the first try that needs it
-    this.#dummyPhc.catch(() => {});
+  }
+
+  async prepare(): Promise<void> {
+    await this.#dummy();
+  }
+
+  /** what a try for an unknown user is compared with, so that it costs what a known one costs */
+  #dummy(): Promise<string> {
+    this.#dummyPhc ??= hashPassword(Buffer.from(this.#random(32)).toString('hex'), this.#random, this.#cost);
+    return this.#dummyPhc;
   }
 
   async verify(attempt: Attempt): Promise<Verdict> {
@@ -175,7 +180,7 @@ class PasswordAuth implements Auth {
     const remembered = this.#remembered.get(user, this.#now());
     const isRemembered = remembered !== undefined && timingSafeEqual(remembered, mark);
     if (!isRemembered || found === null || prepared === null) {
-      const phc = found === null || prepared === null ? await this.#dummyPhc : found.phc;
+      const phc = found === null || prepared === null ? await this.#dummy() : found.phc;
       // a user's own address goes before strangers, whoever floods
       const priority = this.#known.get(knownKey(user, address), this.#now()) === true ? 'first' : 'later';
       const matches = await this.#matches(mark, priority, address, prepared ?? 'x', phc);
