@@ -17,6 +17,20 @@ export interface CommandRow {
  */
 export const commands: readonly CommandRow[] = [
   { name: 'serve', summaryKey: 'serve.summary', load: () => import('./commands/serve.ts') },
+  { name: 'status', summaryKey: 'status.summary', load: () => import('./commands/status.ts') },
+  { name: 'domain', summaryKey: 'domain.summary', load: () => import('./commands/domain.ts') },
+  { name: 'account', summaryKey: 'account.summary', load: () => import('./commands/account.ts') },
+  { name: 'alias', summaryKey: 'alias.summary', load: () => import('./commands/alias.ts') },
+  { name: 'deliver', summaryKey: 'deliver.summary', load: () => import('./commands/deliver.ts') },
+  { name: 'show', summaryKey: 'show.summary', load: () => import('./commands/show.ts') },
+  { name: 'receipt', summaryKey: 'receipt.summary', load: () => import('./commands/receipt.ts') },
+  {
+    name: 'verify-receipt',
+    summaryKey: 'verify-receipt.summary',
+    load: () => import('./commands/verify-receipt.ts'),
+  },
+  { name: 'log', summaryKey: 'log.summary', load: () => import('./commands/log.ts') },
+  { name: 'index', summaryKey: 'index.summary', load: () => import('./commands/index-command.ts') },
   { name: 'config', summaryKey: 'cli.config.summary', load: () => import('./commands/config.ts') },
   { name: 'version', summaryKey: 'cli.version.summary', load: () => import('./commands/version.ts') },
 ];

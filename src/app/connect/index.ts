@@ -7,6 +7,7 @@
  */
 export { type Connected, connect, connectOrNull, requireFolderLock } from './connect.ts';
 export { type LocalWriter, openLocalWriter } from './local-writer.ts';
+export { type AcceptedLoss, acceptLoss } from './new-generation.ts';
 export { dataFolderOwner, requireOwnedFolder } from './owned-folder.ts';
 export { openReadOnly, type ReadOnlyData } from './read-only.ts';
 export { type RunningServer, runningServer } from './running-server.ts';

@@ -1,4 +1,7 @@
 import { cli } from './en/cli.ts';
+import { commands } from './en/commands.ts';
+import { commandsErrors } from './en/commands-errors.ts';
+import { commandsSeal } from './en/commands-seal.ts';
 import { config } from './en/config.ts';
 import { errors } from './en/errors.ts';
 import { processErrors } from './en/process-errors.ts';
@@ -8,6 +11,9 @@ import { web } from './en/web.ts';
 /** The English catalogue: one file an area, merged here. It also says which keys and placeholders exist. */
 export const en = {
   ...cli,
+  ...commands,
+  ...commandsErrors,
+  ...commandsSeal,
   ...config,
   ...errors,
   ...processErrors,

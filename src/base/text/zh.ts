@@ -1,6 +1,9 @@
 import type { Translation } from './catalogue.ts';
 import type { en } from './en.ts';
 import { cli } from './zh/cli.ts';
+import { commands } from './zh/commands.ts';
+import { commandsErrors } from './zh/commands-errors.ts';
+import { commandsSeal } from './zh/commands-seal.ts';
 import { config } from './zh/config.ts';
 import { errors } from './zh/errors.ts';
 import { processErrors } from './zh/process-errors.ts';
@@ -10,6 +13,9 @@ import { web } from './zh/web.ts';
 /** The Chinese catalogue: the same areas and keys as the English one. */
 export const zh: Translation<typeof en> = {
   ...cli,
+  ...commands,
+  ...commandsErrors,
+  ...commandsSeal,
   ...config,
   ...errors,
   ...processErrors,
