@@ -264,6 +264,7 @@ test('an unknown user costs the same hash as a known one', async (t) => {
     await Promise.all(attempts);
     return hashesWaiting;
   };
+  await auth.prepare();
   assert.equal(await waits(owner.user), 2);
   assert.equal(await waits('nobody@fengni.test'), 2);
 });
