@@ -46,6 +46,8 @@ test('addresses of RFC 5322 §3.4 and §4.4, and those that people type', () => 
     ['李明 <李明@例子.测试>', '李明||李明|例子.测试'],
     ['a@b\r\n , \r\n\tc@d', '||a|b & ||c|d'],
     ['<<a@b>>', '||a|b'],
+    ['李明 <a@b>；c@d，e@f', '李明||a|b & ||c|d & ||e|f'],
+    ['<a@b；c@d', '||a|b & ||c|d'],
     ['A <a@b> trailing, c@d', 'A||a|b & ||c|d'],
   ];
   for (const [text, expected] of cases) assert.equal(show(parseAddressList(text)), expected, text);

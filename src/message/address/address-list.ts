@@ -27,7 +27,7 @@ interface Token {
 }
 
 /**
- * The addresses of a header field: RFC 5322 with its obsolete forms, raw 8-bit octets or characters, `;` as a separator,
+ * The addresses of a header field: RFC 5322 with its obsolete forms, raw 8-bit octets or characters, `;` `，` `；` as separators,
  * a phrase with dots, `@` or encoded words that hold quotes, no closing `>` or `"`, nothing between commas. What is no
  * address still gives an entry, so that a reader sees that something stood there. Linear in the length.
  *
@@ -40,7 +40,7 @@ export const mailboxesOf = (entries: readonly AddressEntry[]): Mailbox[] =>
   entries.flatMap((entry) => (entry.kind === 'group' ? entry.members : [entry]));
 
 // Everything else is part of an atom: a stray `]` or `)` breaks nothing.
-const atomEnd = /[\t\n\r "(),.:;<>@[\\]/g;
+const atomEnd = /[\t\n\r "(),.:;<>@[\\，；]/g;
 const encodedWord = /=\?[^\s?]{1,60}\?[bq]\?[^\s?]*\?=/iy;
 const quotedSpecial = /["\\]/g;
 const commentSpecial = /[()\\]/g;
@@ -95,6 +95,11 @@ class AddressScanner {
           this.#comment = this.#readComment();
           isApart = true;
           continue;
+        // What a Chinese keyboard types, in text that is not octets.
+        case '，':
+        case '；':
+          this.#at++;
+          return { tokens, stop: char === '，' ? ',' : ';' };
         case ',':
         case ';':
           if (inAngle && char === ',' && tokens[0]?.kind === 'at' && !tokens.some(isColon)) {
@@ -157,9 +162,9 @@ class AddressScanner {
   #skipToSeparator(): string {
     while (this.#at < this.#text.length) {
       const char = this.#text[this.#at] ?? '';
-      if (char === ',' || char === ';') {
+      if (char === ',' || char === ';' || char === '，' || char === '；') {
         this.#at++;
-        return char;
+        return char === ';' || char === '；' ? ';' : ',';
       }
       if (char === '(') this.#readComment();
       else if (char === '"' && this.#readQuoted() !== null) continue;
