@@ -5,9 +5,9 @@ import {
   encodeStructure,
   envelope,
   type ParsedMessage as Structure,
+  threadReferences,
 } from '#message';
 import type { ParsedMessage } from '#store/index';
-import { baseSubject, messageIds } from './thread.ts';
 
 /** Makes of a message, as its octets arrive, what readers will ask for: ENVELOPE, BODYSTRUCTURE, where parts lie, its thread. */
 export interface MessageParser {
@@ -17,7 +17,7 @@ export interface MessageParser {
 }
 
 export const createMessageParser = (): MessageParser => {
-  const scanner = createMessageScanner({ keep: ['subject', 'message-id', 'in-reply-to', 'references'] });
+  const scanner = createMessageScanner();
   return {
     write: (octets) => scanner.write(octets),
     end: () => {
@@ -33,6 +33,7 @@ export const createMessageParser = (): MessageParser => {
   };
 };
 
+/** ids of one message that a thread is looked for by */
 const idsMax = 100;
 
 /**
@@ -40,9 +41,8 @@ const idsMax = 100;
  * subject, so that a new subject starts a new thread (RFC 8621 §3).
  */
 const threadKeys = (parsed: Structure): string[] => {
-  const value = (name: string): string =>
-    parsed.root.values.findLast((field) => field.name === name)?.value ?? '';
-  const subject = baseSubject(value('subject'));
-  const ids = ['message-id', 'in-reply-to', 'references'].flatMap((name) => messageIds(value(name)));
-  return [...new Set(ids)].slice(0, idsMax).map((id) => hash('sha256', `${id}\0${subject}`).slice(0, 32));
+  const { messageId, references, baseSubject } = threadReferences(parsed);
+  // The newest of a long chain say most; an id of a sender's making is never a key by itself, only its hash with the subject.
+  const ids = [...(messageId === null ? [] : [messageId]), ...references.slice(-idsMax)];
+  return ids.map((id) => hash('sha256', `${id}\0${baseSubject}`).slice(0, 32));
 };
