@@ -29,8 +29,6 @@ export interface HeadsOptions {
   logger: Logger;
   /** `seq` of the newest `frames` leaf's record, 0 when there is none, and what follows it in the log, its own included */
   frames: { seq: number; hashes: readonly Uint8Array[] };
-  /** leaves that the ledger does not have yet */
-  leaves: readonly Uint8Array[];
   /** whether the newest leaf that asks for a head is under none yet */
   due: boolean;
   /** size of the newest signed head */
@@ -75,7 +73,8 @@ export const createHeads = (options: HeadsOptions): Heads => {
   let framesSeq = options.frames.seq;
   /** record leaf hashes from the last `frames` record on, its own first */
   let hashes: Uint8Array[] = [...options.frames.hashes];
-  let leaves: Uint8Array[] = [...options.leaves];
+  /** leaves that the ledger does not have yet */
+  let leaves: Uint8Array[] = [];
   let due = options.due;
   let cancel: (() => void) | null = null;
   let running: Promise<void> | null = null;

@@ -4,7 +4,7 @@ import type { Logger } from '#base/logger';
 import type { MailstoreChange, MailstoreWriter, WriterStatus } from '#services/mailstore';
 import type { Io } from '#store/durable';
 import type { Directory, LogEvent, MailIndex } from '#store/index';
-import { LedgerReader, LedgerWriter } from '#store/ledger';
+import { appendedLeavesMax, LedgerReader, LedgerWriter } from '#store/ledger';
 import {
   type KnownHead,
   type Log,
@@ -133,6 +133,9 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
     io,
     path.join(folder, 'ledger', `g${log.generation}`),
   );
+  // Partial tiles are not kept over a start: they are there again before anybody asks, whether or not a new head is due.
+  for (let at = 0; at < unsealed.leaves.length; at += appendedLeavesMax)
+    await ledger.append(unsealed.leaves.slice(at, at + appendedLeavesMax));
   heads = createHeads({
     queue,
     ledger,
@@ -141,7 +144,6 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
     origin,
     logger,
     frames: { seq: framesSeq, hashes: unsealed.hashes },
-    leaves: unsealed.leaves,
     due: unsealed.due,
     sealedSize: unsealed.sealedSize,
     schedule: options.schedule,
