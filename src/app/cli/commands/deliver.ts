@@ -70,7 +70,7 @@ export const command: Command = {
       return outcome;
     });
     if (mail.lineEnds === 'lf-to-crlf') context.stderr.write(`${context.say('deliver.converted')}\n`);
-    context.print(context.say('deliver.done', { address, id, sha256: sha256Hex }));
+    context.print(context.say('deliver.done', { address, id, digest: sha256Hex }));
     if (context.json) context.printJson({ id, sha256: sha256Hex, lineEnds: mail.lineEnds });
     return 0;
   },

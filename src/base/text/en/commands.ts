@@ -46,7 +46,7 @@ export const commands = {
   'deliver.usage':
     'deliver A [--from ADDRESS] < mail.eml\n\nTakes the mail the ordinary way in, as if a peer had sent it for A. Lines that end in LF get CRLF when the file has no CRLF at all; a\nfile with both is refused, with the line.',
   'deliver.option.from': 'envelope sender (default: none, <>)',
-  'deliver.done': 'In the mailbox of {address}: id={id} sha256={sha256}',
+  'deliver.done': 'In the mailbox of {address}: id={id} sha256={digest}',
   'deliver.converted': 'line ends LF were made CRLF',
   'deliver.from-malformed': '{address} is no address.',
   'deliver.from-malformed.remedy': 'write it as someone@example.org, or leave --from out',

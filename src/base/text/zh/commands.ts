@@ -47,7 +47,7 @@ export const commands: Translation<typeof english> = {
   'deliver.usage':
     'deliver 地址 [--from 地址] < mail.eml\n\n邮件走普通的收信途径，如同对方发给该地址一样。若文件中完全没有 CRLF，行尾的 LF 改为 CRLF；两者混用的文件会被拒绝，并指出行号。',
   'deliver.option.from': '信封发件人（默认：无，即 <>）',
-  'deliver.done': '已投入 {address} 的邮箱：id={id} sha256={sha256}',
+  'deliver.done': '已投入 {address} 的邮箱：id={id} sha256={digest}',
   'deliver.converted': '行尾的 LF 已改为 CRLF',
   'deliver.from-malformed': '{address} 不是地址。',
   'deliver.from-malformed.remedy': '请写成 someone@example.org 的形式，或省略 --from',
