@@ -29,6 +29,7 @@ export const commands: readonly CommandRow[] = [
     summaryKey: 'verify-receipt.summary',
     load: () => import('./commands/verify-receipt.ts'),
   },
+  { name: 'verify', summaryKey: 'verify.summary', load: () => import('./commands/verify.ts') },
   { name: 'log', summaryKey: 'log.summary', load: () => import('./commands/log.ts') },
   { name: 'index', summaryKey: 'index.summary', load: () => import('./commands/index-command.ts') },
   { name: 'config', summaryKey: 'cli.config.summary', load: () => import('./commands/config.ts') },

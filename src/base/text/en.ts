@@ -6,6 +6,7 @@ import { config } from './en/config.ts';
 import { errors } from './en/errors.ts';
 import { processErrors } from './en/process-errors.ts';
 import { serve } from './en/serve.ts';
+import { verify } from './en/verify.ts';
 import { web } from './en/web.ts';
 
 /** The English catalogue: one file an area, merged here. It also says which keys and placeholders exist. */
@@ -18,5 +19,6 @@ export const en = {
   ...errors,
   ...processErrors,
   ...serve,
+  ...verify,
   ...web,
 } as const;

@@ -8,6 +8,7 @@ import { config } from './zh/config.ts';
 import { errors } from './zh/errors.ts';
 import { processErrors } from './zh/process-errors.ts';
 import { serve } from './zh/serve.ts';
+import { verify } from './zh/verify.ts';
 import { web } from './zh/web.ts';
 
 /** The Chinese catalogue: the same areas and keys as the English one. */
@@ -20,5 +21,6 @@ export const zh: Translation<typeof en> = {
   ...errors,
   ...processErrors,
   ...serve,
+  ...verify,
   ...web,
 };
