@@ -105,10 +105,6 @@ export class MailboxState {
     this.#listeners.delete(listener);
   }
 
-  get listenerCount(): number {
-    return this.#listeners.size;
-  }
-
   /** Index of a uid, or −1. */
   indexOf(uid: number): number {
     const index = lowerBound(this.uids, this.count, uid);

@@ -1,5 +1,5 @@
 import { type FlagSet, lowerBound, type MailboxState, systemFlag } from './mailbox-state.ts';
-import { type NumberSet, resolveNumberSet } from './number-set.ts';
+import { type NumberSet, rangesHold, resolveNumberSet } from './number-set.ts';
 import type { SelectedMailbox } from './store.ts';
 
 /**
@@ -80,10 +80,7 @@ export class MailboxView {
   }
 
   isRecent(uid: number): boolean {
-    for (let at = 0; at < this.#recent.length; at += 2) {
-      if (uid >= (this.#recent[at] ?? 0) && uid <= (this.#recent[at + 1] ?? 0)) return true;
-    }
-    return false;
+    return this.#recent.length > 0 && rangesHold(this.#recent, uid);
   }
 
   get recentCount(): number {

@@ -413,8 +413,9 @@ export class ImapSession implements CommandSession, MailboxListener {
       code: error instanceof FengniError ? error.code : 'bug',
       cause: String(error),
     });
-    return error instanceof FengniError && error.retryable
-      ? no('Not now, try again later', 'UNAVAILABLE')
+    if (error instanceof FengniError && error.retryable) return no('Not now, try again later', 'UNAVAILABLE');
+    return error instanceof FengniError && error.code.endsWith('-damaged')
+      ? no('What is stored is damaged and not shown; the log of the server names it', 'CORRUPTION')
       : no('The server could not do it; its log says why', 'SERVERBUG');
   }
 

@@ -94,7 +94,10 @@ export class MailboxAccount implements AccountSession {
   async status(name: string): Promise<MailboxStatus | Refused> {
     const row = this.#row(name);
     if (row === null) return noSuchMailbox();
-    const { state } = this.#context.shared.open(row);
+    const { shared } = this.#context;
+    const mailbox = await shared.open(row);
+    shared.release(mailbox);
+    const { state } = mailbox;
     let unseen = 0;
     for (let index = 0; index < state.count; index++) {
       if (((state.flagSets[index]?.system ?? 0) & systemFlag.seen) === 0) unseen++;
@@ -112,7 +115,7 @@ export class MailboxAccount implements AccountSession {
   async select(name: string): Promise<{ kind: 'selected'; mailbox: SelectedMailbox } | Refused> {
     const row = this.#row(name);
     if (row === null) return noSuchMailbox();
-    const shared = this.#context.shared.open(row);
+    const shared = await this.#context.shared.open(row);
     return { kind: 'selected', mailbox: new OpenMailbox(this.#context, shared) };
   }
 

@@ -1,3 +1,4 @@
+import { base32 } from '#base/base32';
 import type { ImapLogin } from '#protocols/imap';
 import { MailboxAccount } from './account.ts';
 import type { MailboxesContext, MailboxesOptions } from './context.ts';
@@ -7,7 +8,7 @@ import { TextsCache } from './texts-cache.ts';
 
 /** Lets IMAP sessions into their accounts. `close` ends the watch on the writer. */
 export const createImapLogin = (options: MailboxesOptions): ImapLogin & { close(): void } => {
-  const shared = new SharedMailboxes(options.index);
+  const shared = new SharedMailboxes(options.index, base32(options.random(10)));
   const context: MailboxesContext = {
     ...options,
     shared,

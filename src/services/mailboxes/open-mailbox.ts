@@ -20,6 +20,7 @@ const startBytesMax = 256 * 1024;
 export class OpenMailbox implements SelectedMailbox {
   readonly #context: MailboxesContext;
   readonly #shared: SharedMailbox;
+  #closed = false;
 
   constructor(context: MailboxesContext, shared: SharedMailbox) {
     this.#context = context;
@@ -153,7 +154,11 @@ export class OpenMailbox implements SelectedMailbox {
     };
   }
 
-  close(): void {}
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#context.shared.release(this.#shared);
+  }
 
   get #where(): { account: string; mailbox: string } {
     return { account: this.#shared.account, mailbox: this.#shared.id };

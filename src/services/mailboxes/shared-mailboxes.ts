@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { MailboxState, type MessageFacts } from '#protocols/imap';
 import type { MailstoreChange } from '#services/mailstore';
 import { flagNames, type MailboxRow, type MailIndex, type PlacementRow } from '#store/index';
@@ -12,17 +13,22 @@ const unusedMessagesMax = 1_000_000;
 export class SharedMailboxes {
   readonly #index: MailIndex;
   readonly #byId = new Map<string, SharedMailbox>();
+  readonly #loading = new Map<string, { shared: SharedMailbox; done: Promise<void> }>();
   readonly #origins = new Map<string, object>();
+  readonly #processName: string;
   #commands = 0;
 
-  constructor(index: MailIndex) {
+  /** @param processName what no other process names its commands by */
+  constructor(index: MailIndex, processName: string) {
     this.#index = index;
+    this.#processName = processName;
   }
 
-  /** The mailbox of a row as it is now; kept in memory while anybody uses it. */
-  open(row: MailboxRow): SharedMailbox {
+  /** The mailbox of a row as it is now; in memory until everybody who opened it has called `release`. */
+  async open(row: MailboxRow): Promise<SharedMailbox> {
     const known = this.#byId.get(row.id);
     if (known !== undefined) {
+      known.users++;
       // the newest at the end
       this.#byId.delete(row.id);
       this.#byId.set(row.id, known);
@@ -30,10 +36,29 @@ export class SharedMailboxes {
       if (row.highestModSeq > known.modSeq) known.follow(row.highestModSeq, null);
       return known;
     }
-    const shared = new SharedMailbox(this.#index, row);
-    this.#byId.set(row.id, shared);
+    let loading = this.#loading.get(row.id);
+    if (loading === undefined) {
+      const shared = new SharedMailbox(this.#index, row);
+      loading = { shared, done: this.#load(shared) };
+      this.#loading.set(row.id, loading);
+    }
+    loading.shared.users++;
+    await loading.done;
+    return loading.shared;
+  }
+
+  release(shared: SharedMailbox): void {
+    shared.users--;
     this.#forgetUnused();
-    return shared;
+  }
+
+  async #load(shared: SharedMailbox): Promise<void> {
+    try {
+      await shared.load();
+      if (!shared.state.deleted) this.#byId.set(shared.id, shared);
+    } finally {
+      this.#loading.delete(shared.id);
+    }
   }
 
   loaded(id: string): SharedMailbox | null {
@@ -42,7 +67,7 @@ export class SharedMailboxes {
 
   /** A name for one command's changes, by which they are known as its session's own when the writer tells of them. */
   registerOrigin(origin: object): string {
-    const name = `c${++this.#commands}`;
+    const name = `${this.#processName}.${++this.#commands}`;
     this.#origins.set(name, origin);
     return name;
   }
@@ -76,16 +101,22 @@ export class SharedMailboxes {
   }
 
   #forgetUnused(): void {
-    const unused = [...this.#byId.values()].filter(({ state }) => state.listenerCount === 0);
+    if (this.#byId.size <= unusedMax && this.#messages() <= unusedMessagesMax) return;
+    const unused = [...this.#byId.values()].filter(({ users }) => users === 0);
     let messages = unused.reduce((sum, { state }) => sum + state.count, 0);
     let count = unused.length;
-    // the last is the one that was just opened
-    for (const shared of unused.slice(0, -1)) {
+    for (const shared of unused) {
       if (count <= unusedMax && messages <= unusedMessagesMax) return;
       this.#byId.delete(shared.id);
       count--;
       messages -= shared.state.count;
     }
+  }
+
+  #messages(): number {
+    let messages = 0;
+    for (const { state } of this.#byId.values()) messages += state.count;
+    return messages;
   }
 }
 
@@ -94,6 +125,8 @@ export class SharedMailbox {
   readonly id: string;
   readonly account: string;
   readonly state: MailboxState;
+  /** how many have it open */
+  users = 0;
   /** the mark of `\Recent` as last heard of; it only rises */
   recentBelow: number;
   readonly #index: MailIndex;
@@ -115,17 +148,20 @@ export class SharedMailbox {
       Math.max(16, index.countPlacements(row.id)),
     );
     for (const keyword of row.keywords) this.state.spelling(keyword);
+  }
+
+  /** Reads it all. The other sessions of the process go on between the pages, and so does the writer. */
+  async load(): Promise<void> {
     for (let after = 0; ; ) {
-      const page = index.placements(row.id, after, pageSize);
-      for (const placement of page) {
-        this.state.push(this.#facts(placement));
-      }
+      const page = this.#index.placements(this.id, after, pageSize);
+      this.#learnKeywords();
+      for (const placement of page) this.state.push(this.#facts(placement));
       const last = page.at(-1);
       if (last === undefined || page.length < pageSize) break;
       after = last.uid;
+      await setImmediate();
     }
-    // the writer went on between the pages
-    this.follow(this.#modSeq, null);
+    this.follow(Number.POSITIVE_INFINITY, null);
   }
 
   get modSeq(): number {
@@ -144,9 +180,8 @@ export class SharedMailbox {
       return;
     }
     if (row.recentBelow > this.recentBelow) this.recentBelow = row.recentBelow;
-    this.#keywords = row.keywords;
-    for (const keyword of row.keywords) this.state.spelling(keyword);
     const { changed, vanished } = this.#index.changesSince(this.id, this.#modSeq);
+    this.#learnKeywords();
     const { state } = this;
     const added: PlacementRow[] = [];
     const byModSeq = new Map<number, PlacementRow[]>();
@@ -175,6 +210,14 @@ export class SharedMailbox {
     if (gone.length > 0) state.expunged(gone, Math.min(modSeq, row.highestModSeq));
     state.reserve(row.uidNext);
     this.#modSeq = Math.max(this.#modSeq, Math.min(modSeq, row.highestModSeq));
+  }
+
+  /** After rows were read: none of them has a keyword that is not known then. */
+  #learnKeywords(): void {
+    const keywords = this.#index.mailbox(this.id)?.keywords;
+    if (keywords === undefined || keywords.length === this.#keywords.length) return;
+    this.#keywords = keywords;
+    for (const keyword of keywords) this.state.spelling(keyword);
   }
 
   #facts(placement: PlacementRow): MessageFacts {
