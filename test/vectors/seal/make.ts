@@ -26,6 +26,7 @@ import {
   type MessageLeafKind,
   makeInclusionProof,
   messageId,
+  nodeHash,
   parseBase64,
   type ReceiptParts,
   type ReceiptReason,
@@ -284,6 +285,46 @@ export const makeVectors = async (): Promise<{ vectors: Vector[]; files: Map<str
     'good',
   );
 
+  const likeSignature = makeLog(entries, [key], goodLine);
+  add(
+    'good: a signed extension line that looks like a signature',
+    await receiptOf(message, await likeSignature.prove(message.leaf)),
+    mail,
+    null,
+    'good',
+  );
+  add('good: 32 signature lines', append(witnessLine.repeat(31)), mail, null, 'good');
+  const renamed = (name: string): string => witnessLine.replace('witness.example/w1', name);
+  add('good: a signature by a name with U+200B', append(renamed('w\u200b')), mail, null, 'good');
+  add(
+    'good: the key’s line under another name',
+    append(goodLine.replace('mail.', 'nail.')),
+    mail,
+    null,
+    'good',
+  );
+  // trees that no array holds: every sibling is on one side, so that the root is a fold
+  const lone = async (
+    index: number,
+    size: number,
+    siblings: number,
+    side: 'left' | 'right',
+  ): Promise<string> => {
+    const way = Array.from({ length: siblings }, (_, level) => sha256(ascii(`sibling ${level}`)));
+    const root = way.reduce(
+      (below, sibling) => (side === 'left' ? nodeHash(sibling, below) : nodeHash(below, sibling)),
+      leafHash(message.leaf),
+    );
+    const checkpoint = signCheckpoint({ origin, size, root }, [key]);
+    return receiptOf(message, { index, path: way, checkpoint });
+  };
+  const sizeMax = Number.MAX_SAFE_INTEGER;
+  const firstOfMax = await lone(0, sizeMax, 53, 'right');
+  const lastOfMax = await lone(sizeMax - 1, sizeMax, 52, 'left');
+  add('good: the first of 2^53 - 1 leaves', firstOfMax, mail, null, 'good');
+  add('good: the last of 2^53 - 1 leaves', lastOfMax, mail, null, 'good');
+  add('good: the last of 2^32 + 1 leaves', await lone(2 ** 32, 2 ** 32 + 1, 1, 'left'), mail, null, 'good');
+
   // the tree
   const bad = (
     name: string,
@@ -408,6 +449,144 @@ export const makeVectors = async (): Promise<{ vectors: Vector[]; files: Map<str
     'origin-unknown',
     encodeVerifierKey(verifierKey(key.name, key.publicKey, 'cosignature')),
   );
+
+  // the tree and the head, further
+  const pathHashes = lines.slice(first, emptyLine);
+  const withSiblings = (siblings: readonly string[]): string =>
+    [...lines.slice(0, first), ...siblings, ...lines.slice(emptyLine)].join('\n');
+  bad('siblings from the top down', withSiblings(pathHashes.toReversed()), 'inclusion', 'inclusion-wrong');
+  bad(
+    'the last two siblings swapped',
+    withSiblings([...pathHashes.slice(0, -2), ...pathHashes.slice(-2).toReversed()]),
+    'inclusion',
+    'inclusion-wrong',
+  );
+  bad('a sibling twice', withSiblings([extra, ...pathHashes.slice(0, -1)]), 'inclusion', 'inclusion-wrong');
+  bad('the root as the only sibling', withSiblings([rootLine]), 'inclusion', 'inclusion-wrong');
+  bad('a size of 0', size('0'), 'inclusion', 'inclusion-wrong');
+  bad('a size of 2^53 - 1', size(String(sizeMax)), 'inclusion', 'inclusion-wrong');
+  bad('an index of 2^53 - 1', index(String(sizeMax)), 'inclusion', 'inclusion-wrong');
+  bad(
+    'the first of 2^53 - 1 leaves as the leaf at 2^32',
+    firstOfMax.replace('\nindex 0\n', `\nindex ${2 ** 32}\n`),
+    'inclusion',
+    'inclusion-wrong',
+  );
+  bad(
+    'the last of 2^53 - 1 leaves without a sibling',
+    lastOfMax.replace(/\nindex .*\n.*\n/, (text) => `\n${text.split('\n')[1]}\n`),
+    'inclusion',
+    'inclusion-wrong',
+  );
+  for (const text of ['1e309', 'Infinity', 'NaN', '9'.repeat(400)])
+    bad(`a size written “${text.slice(0, 20)}”`, size(text), 'form', 'receipt-malformed');
+  const relined = (change: (text: string) => string): string =>
+    latin1(utf8(utf8Text(good).replace(goodLine, change)));
+  bad(
+    'a bad signature before the good one',
+    relined((line) => flipLetter(line, 40) + line),
+    'signature',
+    'signature-wrong',
+  );
+  bad('33 signature lines', append(witnessLine.repeat(32)), 'form', 'receipt-malformed');
+  bad(
+    'a signature by an unknown key alone',
+    relined(() => witnessLine),
+    'signature',
+    'not-signed',
+  );
+  bad(
+    'signatures by two unknown keys',
+    relined(() => witnessLine + signatureOf(log.head, namesake)),
+    'signature',
+    'not-signed',
+  );
+  bad(
+    'the signature of a namesake under the key’s id',
+    relined((line) => {
+      const own = parseBase64(line.trimEnd().split(' ')[2] as string) ?? assert.fail();
+      return changeSignature(signatureOf(log.head, namesake), (octets) =>
+        concat([own.subarray(0, 4), octets.subarray(4)]),
+      );
+    }),
+    'signature',
+    'signature-wrong',
+  );
+  bad(
+    'the key’s line under another name alone',
+    relined((line) => line.replace('mail.', 'nail.')),
+    'signature',
+    'not-signed',
+  );
+  bad(
+    'a signature of no octets',
+    relined((line) => changeSignature(line, (octets) => octets.subarray(0, 4))),
+    'form',
+    'receipt-malformed',
+  );
+  bad(
+    'a signature of one octet more',
+    relined((line) => changeSignature(line, (octets) => concat([octets, ascii('x')]))),
+    'signature',
+    'signature-wrong',
+  );
+  for (const [what, name] of [
+    ['a no-break space', 'w\u00a0w'],
+    ['a line separator', 'w\u2028w'],
+    ['U+0085', 'w\u0085w'],
+    ['DEL', 'w\u007fw'],
+    ['a plus', 'w+w'],
+    ['256 octets', 'w'.repeat(256)],
+  ] as const)
+    bad(`a signature by a name with ${what}`, append(renamed(name)), 'form', 'receipt-malformed');
+  bad('a signature line with a hyphen', append(witnessLine.replace('—', '-')), 'form', 'receipt-malformed');
+  bad(
+    'a signature line with two blanks',
+    append(witnessLine.replace('— ', '—  ')),
+    'form',
+    'receipt-malformed',
+  );
+  bad(
+    'a signature line with a word more',
+    append(witnessLine.replace('\n', ' x\n')),
+    'form',
+    'receipt-malformed',
+  );
+  bad(
+    'a signature in non-canonical base 64',
+    append(`${spareBit(changeSignature(witnessLine, (octets) => octets.subarray(1)).trimEnd())}\n`),
+    'form',
+    'receipt-malformed',
+  );
+  bad('a NUL in the head', good.replace(`${rootLine}\n`, `${rootLine}\nx\0\n`), 'form', 'receipt-malformed');
+  bad('a head of two lines', good.replace(`\n${rootLine}\n`, '\n'), 'form', 'receipt-malformed');
+  bad(
+    'a head that is not UTF-8',
+    good.replace(`${rootLine}\n`, `${rootLine}\n\xff\n`),
+    'form',
+    'receipt-malformed',
+  );
+  bad(
+    'a head with a half surrogate in UTF-8',
+    good.replace(`${rootLine}\n`, `${rootLine}\n\xed\xa0\x80\n`),
+    'form',
+    'receipt-malformed',
+  );
+  const headOf = (name: string, by: SignerKey): string => {
+    const text = encodeCheckpoint(log.head).replace(origin, name);
+    return good.slice(0, good.indexOf('\n\n') + 2) + latin1(utf8(`${text}\n${lineOf(text, by)}`));
+  };
+  for (const [what, name] of [
+    ['of another host', 'evil.fengni.test/fengni/s0/g1'],
+    ['in upper case', origin.toUpperCase()],
+    ['that goes on', `${origin}0`],
+    ['that ends early', origin.slice(0, -1)],
+    ['with a dot at its end', origin.replace('/', './')],
+    ['of another shard', origin.replace('s0', 's1')],
+  ] as const)
+    bad(`an origin ${what}, signed by the key`, headOf(name, key), 'origin', 'origin-unknown');
+  bad('the key of another origin signs this one', headOf(origin, nextKey), 'signature', 'not-signed');
+  bad('an origin behind a blank', headOf(` ${origin}`, key), 'origin', 'origin-unknown');
 
   // the form
   bad('trailing garbage', `${good}x`, 'form', 'receipt-malformed');
@@ -550,6 +729,112 @@ export const makeVectors = async (): Promise<{ vectors: Vector[]; files: Map<str
     ),
   );
   bad('msg of another message', otherMsg, 'msg', 'opening-wrong');
+
+  inBlock('an index of a recipient beyond 2^53', (text) =>
+    text.replace(/\npre .*/, `$&\nrcp ${base64(salt('x'))} 9007199254740992 2 1`),
+  );
+  const rcpBlock = (change: (text: string) => string): string => {
+    const changed = block(withRecipient, change);
+    assert.notEqual(changed, withRecipient);
+    return changed;
+  };
+  bad(
+    'a recipient at 2^53 - 1',
+    rcpBlock((text) => text.replace(/^(rcp \S+) \d /m, `$1 ${sizeMax} `)),
+    'form',
+    'receipt-malformed',
+  );
+  bad(
+    'a recipients tree of 17 levels',
+    rcpBlock((text) => text.replace(/^(rcp \S+ \d) 2 /m, '$1 17 ')),
+    'form',
+    'receipt-malformed',
+  );
+  bad(
+    'a recipients tree of 2^53 - 1 levels',
+    rcpBlock((text) => text.replace(/^(rcp \S+ \d) 2 /m, `$1 ${sizeMax} `)),
+    'form',
+    'receipt-malformed',
+  );
+  bad(
+    'a recipient of 2^53 - 1 octets',
+    rcpBlock((text) => text.replace(/^(rcp \S+ \d 2) \d+$/m, `$1 ${sizeMax}`)),
+    'form',
+    'receipt-malformed',
+  );
+  bad(
+    'a recipient that is not UTF-8',
+    rcpBlock((text) => text.replace('\xe6\x9d\x8e@fengni', '\xe6\x9d\xff@fengni')),
+    'form',
+    'receipt-malformed',
+  );
+  bad(
+    'swapped siblings of a recipient',
+    rcpBlock((text) => text.replace(/^(rcp \S+ \d .*\n)(.*\n)(.*\n)/m, '$1$3$2')),
+    'rcp',
+    'opening-wrong',
+  );
+  bad(
+    'an original of 2^53 - 1 octets',
+    changedLeaf((text) => text.replace(/(\n\nmsg \S+ \S+ )\d+/, `$1${sizeMax}`)),
+    'original',
+    'size-wrong',
+  );
+  const preSize = (text: string): string =>
+    changedLeaf((whole) => whole.replace(/(\npre \S+ \S+ )\d+/, `$1${text}`));
+  add('a prefix of 2^53 - 1 octets', preSize(String(sizeMax)), mail, ['prefix', 'prefix-changed'], 'bad');
+  add('a prefix of no octets', preSize('0'), mail, ['prefix', 'prefix-changed'], 'bad');
+  bad(
+    'a leap second',
+    changedLeaf((text) => text.replace(/^time .*$/m, 'time 2016-12-31T23:59:60.000Z')),
+    'form',
+    'receipt-malformed',
+  );
+  bad(
+    '24 o’clock',
+    changedLeaf((text) => text.replace(/^time .*$/m, 'time 2026-11-24T24:00:00.000Z')),
+    'form',
+    'receipt-malformed',
+  );
+  bad(
+    'a year of five digits',
+    changedLeaf((text) => text.replace(/^time .*$/m, 'time +12026-11-24T00:00:00.000Z')),
+    'form',
+    'receipt-malformed',
+  );
+  bad(
+    'an offset in the time',
+    changedLeaf((text) => text.replace(/^time (.*)Z$/m, 'time $1+00:00')),
+    'form',
+    'receipt-malformed',
+  );
+  bad(
+    'a time of the year 0',
+    changedLeaf((text) => text.replace(/^time .*$/m, 'time 0000-02-29T00:00:00.000Z')),
+    'inclusion',
+    'inclusion-wrong',
+  );
+  bad(
+    'a time that exists in leap years',
+    changedLeaf((text) => text.replace(/^time .*$/m, 'time 2028-02-29T23:59:59.999Z')),
+    'inclusion',
+    'inclusion-wrong',
+  );
+  bad(
+    'a time that does not exist in a year of a century',
+    changedLeaf((text) => text.replace(/^time .*$/m, 'time 2100-02-29T00:00:00.000Z')),
+    'form',
+    'receipt-malformed',
+  );
+  bad('a byte order mark before the receipt', `\xef\xbb\xbf${good}`, 'form', 'receipt-malformed');
+  bad('a CR in the extra data', good.replace(/^extra ..../m, '$&\r'), 'form', 'receipt-malformed');
+  bad('a CR behind a path hash', good.replace(extra, `${extra}\r`), 'form', 'receipt-malformed');
+  bad(
+    'base 64 of another alphabet in the path',
+    good.replace(extra, extra.replace(/[+/]|.(?==)/, '_')),
+    'form',
+    'receipt-malformed',
+  );
 
   // the mail
   const wrongMail = (
@@ -727,8 +1012,11 @@ const withPath = (lines: readonly string[], emptyLine: number, length: number): 
   return lines.toSpliced(emptyLine, 0, ...Array.from({ length: more }, () => lines[3] as string)).join('\n');
 };
 
-const signatureOf = (head: { origin: string; size: number; root: Uint8Array }, by: SignerKey): string => {
-  const line = signText(encodeCheckpoint(head), by);
+const signatureOf = (head: { origin: string; size: number; root: Uint8Array }, by: SignerKey): string =>
+  lineOf(encodeCheckpoint(head), by);
+
+const lineOf = (text: string, by: SignerKey): string => {
+  const line = signText(text, by);
   return `— ${line.name} ${base64(concat([line.keyId, line.signature]))}\n`;
 };
 
