@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { type Io, randomNumbers, type SimFault, SimFs, type SimFsOptions } from '#store/durable';
-import { openLog } from '#store/log';
-import { compare, headOf, liveAndDie, logOptions, type Model } from './log-workload.ts';
+import { checkSegments, openLog } from '#store/log';
+import {
+  compare,
+  dataFolder,
+  headOf,
+  liveAndDie,
+  logOptions,
+  type Model,
+  segmentOfLeaf,
+} from './log-workload.ts';
 
 export const callsMin = 200;
 
@@ -50,6 +58,14 @@ export const history = async (
   assert(log.kind === 'log', log.kind === 'refused' ? log.error.message : '');
   await compare(log, model, last);
   await log.close();
+  await checkSegments({
+    io: last,
+    folder: dataFolder,
+    shard: 7,
+    live: false,
+    deviation: ({ file, offset, what }) => assert.fail(`the checker finds in ${file} at ${offset}: ${what}`),
+    segmentOfLeaf,
+  });
   const before = last.contents();
   const after = last.cutPower(quiet());
   const again = await openLog(logOptions(wrap(after), [headOf(model, 'a witness')]));

@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict';
-import { equalBytes, hex, utf8 } from '#base/bytes';
+import { equalBytes, fromHex, hex, latin1, utf8 } from '#base/bytes';
 import { canonicalJson } from '#base/canonical-json';
 import { type Io, isPowerCut, type SimFs, type SimFsOptions } from '#store/durable';
-import { type KnownHead, type Log, type LogOptions, openHead, openKeyReader, openLog } from '#store/log';
+import {
+  type ClosedSegment,
+  type KnownHead,
+  type Log,
+  type LogOptions,
+  openHead,
+  openKeyReader,
+  openLog,
+} from '#store/log';
 import { type KeyRef, PayloadSealer, sealPayload, sha256, sha256Of } from '#store/segments';
 import { CompactRange, leafHash } from '#trust/seal';
 
@@ -33,6 +41,14 @@ export const logOptions = (io: Io, knownHeads: readonly KnownHead[] = []): LogOp
     utf8(`segment ${closed.number} ${closed.revision} ${hex(closed.sha256)} ${seq} ${leafIndex}`),
   limits: { segmentBytesMax: 12_000, segmentFramesMax: 24, segmentAgeMsMax: 100_000 },
 });
+
+/** What `logOptions` writes of a closed segment. */
+export const segmentOfLeaf = (leaf: Uint8Array): ClosedSegment | null => {
+  const [kind, number, revision, digest] = latin1(leaf).split(' ');
+  return kind === 'segment'
+    ? { number: Number(number), revision: Number(revision), sha256: fromHex(digest as string) as Uint8Array }
+    : null;
+};
 
 /** Builds a random group and hands it to the log. */
 export const attemptGroup = (

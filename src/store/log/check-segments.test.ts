@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fromHex, latin1, utf8 } from '#base/bytes';
+import { latin1, utf8 } from '#base/bytes';
 import { randomNumbers, SimFs } from '#store/durable';
 import {
   attemptGroup,
@@ -8,23 +8,9 @@ import {
   dataFolder,
   logOptions,
   type Model,
+  segmentOfLeaf,
 } from '../../../test/faults/log-workload.ts';
-import {
-  type CheckSummary,
-  type ClosedSegment,
-  checkSegments,
-  type Deviation,
-  newGeneration,
-  openLog,
-} from './index.ts';
-
-/** As `logOptions` writes it. */
-const segmentOfLeaf = (leaf: Uint8Array): ClosedSegment | null => {
-  const [kind, number, revision, sha256] = latin1(leaf).split(' ');
-  return kind === 'segment'
-    ? { number: Number(number), revision: Number(revision), sha256: fromHex(sha256 as string) as Uint8Array }
-    : null;
-};
+import { type CheckSummary, checkSegments, type Deviation, newGeneration, openLog } from './index.ts';
 
 const check = async (
   machine: SimFs,

@@ -32,6 +32,7 @@ import {
   withFile,
 } from './inventory.ts';
 import { wrongHeader } from './key-reader.ts';
+import { KeySlots } from './key-slots.ts';
 import type { ClosedSegment } from './log.ts';
 import { Window } from './window.ts';
 
@@ -141,6 +142,7 @@ class Checker {
   };
   readonly #options: CheckOptions;
   readonly #files: readonly SegmentFile[];
+  readonly #slots: KeySlots;
   readonly #ofOctets: number;
   /** by epoch: for each slot the seq of the frame that took it */
   readonly #taken = new Map<number, Float64Array>();
@@ -164,6 +166,7 @@ class Checker {
   constructor(options: CheckOptions, files: readonly SegmentFile[]) {
     this.#options = options;
     this.#files = files;
+    this.#slots = new KeySlots(options.io, options.folder, options.shard);
     this.#ofOctets = files.reduce((sum, file) => sum + file.sizeBytes, 0);
   }
 
@@ -370,7 +373,7 @@ class Checker {
     let segmentWhole = true;
     let groupFirst: number | null = null;
     let groupStart = file.groupsAt;
-    let pending: (() => void)[] = [];
+    let pending: [offset: number, frame: CheckedFrame][] = [];
     let closedBySeal = false;
     let groups = 0;
     const found: Deviation[] = [];
@@ -426,8 +429,7 @@ class Checker {
             record.seq,
             `frame ${record.seq}: a critical ${frameTypeName(record.type)} that this program does not know`,
           );
-        const offset = at;
-        pending.push(() => this.#note(frame, name, offset));
+        pending.push([at, frame]);
         if (record.type === frameTypes.SEAL) {
           const seal = frame.clearBody === null ? null : parseSealBody(frame.clearBody);
           const good =
@@ -440,7 +442,6 @@ class Checker {
           if (!good) report(at, record.seq, `frame ${record.seq}: SEAL does not fit its segment`);
           closedBySeal = true;
         }
-        await this.#options.frame?.(frame, name);
       }
       segmentRoot.append(recordLeafHash);
       at += head.lengthBytes;
@@ -456,21 +457,27 @@ class Checker {
         body === null ? 'body' : this.#wrongCommit(body, file, groupWhole, groupFirst, record.seq, groupRoot);
       if (read.kind === 'frame' && wrong !== null)
         report(commitAt, record.seq, `frame ${record.seq}: ${wrong} of COMMIT`);
-      if (body !== null) {
-        this.#commit = body;
-        this.#leaves = body.leaves;
-      }
-      this.#unbroken = body !== null;
       const groupEnd = Math.min(alignUp(at, 512), end);
       if (!isZeros(await window.view(at, groupEnd - at)) || alignUp(at, 512) > end)
         report(at, record.seq, `padding of the group that ends with frame ${record.seq}`);
+      // A group without its key slots was never acknowledged, unless a later one shows that it was.
+      const slotsMissing = isLast && groupWhole && body !== null && !(await this.#slotsAreThere(file, body));
+      if (slotsMissing && !(await this.#committedBehind(window, groupEnd, end, body))) break;
       if (isLast && found.length > 0 && groupEnd >= end) {
         // Nothing follows that would prove that this group was ever acknowledged.
         if (this.#options.live) break;
         for (const deviation of found)
           deviation.what += ' (in the last group: damaged, or never written whole)';
       }
-      for (const note of pending.splice(0)) note();
+      if (body !== null) {
+        this.#commit = body;
+        this.#leaves = body.leaves;
+      }
+      this.#unbroken = body !== null;
+      for (const [offset, frame] of pending.splice(0)) {
+        this.#note(frame, name, offset);
+        await this.#options.frame?.(frame, name);
+      }
       flush();
       groups += 1;
       this.#lastSeq = record.seq;
@@ -603,8 +610,23 @@ class Checker {
     return null;
   }
 
+  async #slotsAreThere(file: SegmentFile, body: CommitBody): Promise<boolean> {
+    // Behind a loss nothing tells which slots the group before took.
+    if (!this.#unbroken && this.#commit !== null) return true;
+    const from = this.#commit ?? {
+      epoch: file.header?.epoch ?? body.epoch,
+      slots: file.header === null ? body.slots : 0,
+    };
+    return (await this.#slots.taken(from, body, body.first, body.last)).kind === 'good';
+  }
+
   /** Whether a COMMIT follows that belongs to a later group than the one that is broken. */
-  async #committedBehind(window: Window, from: number, end: number): Promise<boolean> {
+  async #committedBehind(
+    window: Window,
+    from: number,
+    end: number,
+    own: CommitBody | null = null,
+  ): Promise<boolean> {
     for (let at: number | null = from; at !== null; at = await findFrame(window, at + 8, end)) {
       const read = await readFrame(window, at, end);
       if (
@@ -614,7 +636,7 @@ class Checker {
       )
         continue;
       const body = parseCommitBody(read.frame.clearBody);
-      if (body !== null && body.group > (this.#commit?.group ?? 0) + 1) return true;
+      if (body !== null && body.group > (own?.group ?? (this.#commit?.group ?? 0) + 1)) return true;
     }
     return false;
   }

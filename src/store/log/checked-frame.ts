@@ -1,6 +1,14 @@
 import { createHash } from 'node:crypto';
 import { ascii, equalBytes } from '#base/bytes';
-import { type FrameHead, frameLimits, isZeros, parseFrameHead, places, sha256 } from '#store/segments';
+import {
+  type FrameHead,
+  frameLimits,
+  isZeros,
+  parseFrameHead,
+  places,
+  sha256,
+  sha256Of,
+} from '#store/segments';
 import { leafHash } from '#trust/seal';
 import type { Window } from './window.ts';
 
@@ -27,57 +35,99 @@ const headBytesMax = 2 * frameLimits.headerBytesMax;
 
 /** Reads the frame at `offset`, which must lie whole before `end`; names the first field that is not as it must be. */
 export const readFrame = async (window: Window, offset: number, end: number): Promise<FrameRead> => {
-  const parsed = parseFrameHead(await window.view(offset, Math.min(headBytesMax, end - offset)));
+  const headBytes = Math.min(headBytesMax, end - offset);
+  const parsed = parseFrameHead(window.held(offset, headBytes) ?? (await window.view(offset, headBytes)));
   if (parsed.kind === 'bad') return { kind: 'bad', field: parsed.field, head: null };
   const head = parsed.frame;
-  const bad = (field: string): FrameRead => ({ kind: 'bad', field, head });
-  const { record, storage } = head;
-  if (offset + head.lengthBytes > end) return bad('end of the frame');
-
-  const leaf = (await window.view(offset + head.leafAt, record.leafLength)).slice();
-  if (record.leafIndex !== null && !equalBytes(leafHash(leaf), record.leafHash)) return bad('leaf');
-  const padding = await window.view(offset + head.endAt, head.lengthBytes - head.endAt);
-  if (!isZeros(padding)) return bad('padding of the frame');
-
-  if (storage.place === places.erased) {
-    if (!isZeros(storage.storedHash)) return bad('storedHash');
-    for (let at = head.headAt; at < head.endAt; ) {
-      const part = await window.view(offset + at, Math.min(65_536, head.endAt - at));
-      if (!isZeros(part)) return bad('erased octets');
-      at += part.length;
-    }
-    return { kind: 'frame', frame: { offset, head, leaf, clearBody: null } };
-  }
-
-  const clear = record.key === null;
-  if (clear && storage.headStoredLength !== 0) return bad('headStoredLength');
-  let clearBody: Uint8Array | null = null;
-  if (storage.place === places.here) {
-    const storedHash = await hashStored(window, offset, head);
-    const kept = clear && storage.encoding === 0 && storage.storedLength <= clearBodyBytesMax;
-    if (kept) clearBody = (await window.view(offset + head.octetsAt, storage.storedLength)).slice();
-    if (!equalBytes(storedHash, storage.storedHash)) return bad('storedHash');
-    if (clear && storage.encoding === 0) {
-      // Without a head, what is stored is the body, and the two hashes are the same one.
-      const none = storage.storedLength === 0 && isZeros(record.bodyCommitment);
-      if (!none && !equalBytes(record.bodyCommitment, storedHash)) return bad('bodyCommitment');
-    }
-  }
-  return { kind: 'frame', frame: { offset, head, leaf, clearBody } };
+  const { lengthBytes } = head;
+  if (offset + lengthBytes > end) return { kind: 'bad', field: 'end of the frame', head };
+  // A frame that is small is looked at as a whole: waiting costs more than hashing.
+  const parts =
+    lengthBytes <= smallFrameBytesMax
+      ? partsOf(head, window.held(offset, lengthBytes) ?? (await window.view(offset, lengthBytes)))
+      : await readParts(window, offset, head);
+  const field = wrongPart(head, parts);
+  if (field !== null) return { kind: 'bad', field, head };
+  return { kind: 'frame', frame: { offset, head, leaf: parts.leaf, clearBody: parts.clearBody } };
 };
 
-/** SHA-256(stored octets ‖ stored head), whatever their size. */
-const hashStored = async (
-  window: Window,
-  offset: number,
-  { storage, headAt, octetsAt, endAt }: FrameHead,
-): Promise<Uint8Array> => {
+const smallFrameBytesMax = 65_536;
+const noOctets = new Uint8Array(0);
+
+/** What is behind the record, as far as it is checked. */
+interface Parts {
+  leaf: Uint8Array;
+  paddingIsZeros: boolean;
+  /** SHA-256(stored octets ‖ stored head); null when the octets are not here */
+  storedHash: Uint8Array | null;
+  /** for erased frames: what is left of head and octets */
+  restIsZeros: boolean;
+  clearBody: Uint8Array | null;
+}
+
+const keepsBody = ({ record, storage }: FrameHead): boolean =>
+  record.key === null &&
+  storage.place === places.here &&
+  storage.encoding === 0 &&
+  storage.storedLength <= clearBodyBytesMax;
+
+const partsOf = (head: FrameHead, whole: Uint8Array): Parts => {
+  const { leafAt, headAt, octetsAt, endAt, storage } = head;
+  const octets = whole.subarray(octetsAt, endAt);
   const single = storage.storedLength === 0 || storage.headStoredLength === 0;
-  if (single && endAt - headAt <= 65_536) return sha256(await window.view(offset + headAt, endAt - headAt));
-  const hash = createHash('sha256');
-  await window.hash([hash], offset + octetsAt, storage.storedLength);
-  await window.hash([hash], offset + headAt, storage.headStoredLength);
-  return hash.digest();
+  const here = storage.place === places.here;
+  return {
+    leaf: headAt === leafAt ? noOctets : whole.slice(leafAt, headAt),
+    paddingIsZeros: isZeros(whole.subarray(endAt)),
+    storedHash: !here
+      ? null
+      : single
+        ? sha256(whole.subarray(headAt, endAt))
+        : sha256Of([octets, whole.subarray(headAt, octetsAt)]),
+    restIsZeros: storage.place !== places.erased || isZeros(whole.subarray(headAt, endAt)),
+    clearBody: keepsBody(head) ? octets.slice() : null,
+  };
+};
+
+/** As `partsOf`, for a frame that is too large to be held. */
+const readParts = async (window: Window, offset: number, head: FrameHead): Promise<Parts> => {
+  const { leafAt, headAt, octetsAt, endAt, lengthBytes, storage } = head;
+  const leaf = (await window.view(offset + leafAt, headAt - leafAt)).slice();
+  const clearBody = keepsBody(head) ? (await window.view(offset + octetsAt, endAt - octetsAt)).slice() : null;
+  let storedHash: Uint8Array | null = null;
+  if (storage.place === places.here) {
+    const hash = createHash('sha256');
+    await window.hash([hash], offset + octetsAt, endAt - octetsAt);
+    await window.hash([hash], offset + headAt, octetsAt - headAt);
+    storedHash = hash.digest();
+  }
+  let restIsZeros = true;
+  for (
+    let at = headAt;
+    storage.place === places.erased && at < endAt && restIsZeros;
+    at += smallFrameBytesMax
+  ) {
+    restIsZeros = isZeros(await window.view(offset + at, Math.min(smallFrameBytesMax, endAt - at)));
+  }
+  const paddingIsZeros = isZeros(await window.view(offset + endAt, lengthBytes - endAt));
+  return { leaf, paddingIsZeros, storedHash, restIsZeros, clearBody };
+};
+
+const wrongPart = ({ record, storage }: FrameHead, parts: Parts): string | null => {
+  if (record.leafIndex !== null && !equalBytes(leafHash(parts.leaf), record.leafHash)) return 'leaf';
+  if (!parts.paddingIsZeros) return 'padding of the frame';
+  if (storage.place === places.erased) {
+    if (!isZeros(storage.storedHash)) return 'storedHash';
+    return parts.restIsZeros ? null : 'erased octets';
+  }
+  const clear = record.key === null;
+  if (clear && storage.headStoredLength !== 0) return 'headStoredLength';
+  if (parts.storedHash === null) return null;
+  if (!equalBytes(parts.storedHash, storage.storedHash)) return 'storedHash';
+  if (!clear || storage.encoding !== 0) return null;
+  // Without a head, what is stored is the body, and the two hashes are the same one.
+  const none = storage.storedLength === 0 && isZeros(record.bodyCommitment);
+  return none || equalBytes(record.bodyCommitment, parts.storedHash) ? null : 'bodyCommitment';
 };
 
 /** The next frame from `from` on whose storage header and record are good, whatever stands between. */

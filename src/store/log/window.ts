@@ -21,10 +21,17 @@ export class Window {
 
   /** The octets at `position`, fewer only where the file ends. Valid until the next call: copy what you keep. */
   async view(position: number, lengthBytes: number): Promise<Uint8Array> {
-    const inside = position >= this.#start && position + lengthBytes <= this.#start + this.#length;
-    if (!inside) await this.#load(position, lengthBytes);
+    const held = this.held(position, lengthBytes);
+    if (held !== null) return held;
+    await this.#load(position, lengthBytes);
     const at = position - this.#start;
     return this.#buffer.subarray(at, Math.min(at + lengthBytes, this.#length));
+  }
+
+  /** As `view`, when the octets are at hand, else null: a walk waits only where it reads. */
+  held(position: number, lengthBytes: number): Uint8Array | null {
+    const at = position - this.#start;
+    return at >= 0 && at + lengthBytes <= this.#length ? this.#buffer.subarray(at, at + lengthBytes) : null;
   }
 
   /** Feeds a range to hashers. @returns false when the file ends before it */
