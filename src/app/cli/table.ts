@@ -17,6 +17,7 @@ export interface CommandRow {
  */
 export const commands: readonly CommandRow[] = [
   { name: 'serve', summaryKey: 'serve.summary', load: () => import('./commands/serve.ts') },
+  { name: 'demo', summaryKey: 'demo.summary', load: () => import('./commands/demo.ts') },
   { name: 'status', summaryKey: 'status.summary', load: () => import('./commands/status.ts') },
   { name: 'domain', summaryKey: 'domain.summary', load: () => import('./commands/domain.ts') },
   { name: 'account', summaryKey: 'account.summary', load: () => import('./commands/account.ts') },

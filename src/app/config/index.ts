@@ -10,5 +10,5 @@ export { ConfigError } from './config-error.ts';
 export { jsonSchema } from './json-schema.ts';
 export { type LoadOptions, loadConfig, readConfig } from './load.ts';
 export { configurationManual } from './manual.ts';
-export type { ServiceName, TlsMode } from './services.ts';
+export { type ServiceName, services, type TlsMode } from './services.ts';
 export { tomlValue } from './toml.ts';

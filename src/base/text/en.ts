@@ -3,6 +3,7 @@ import { commands } from './en/commands.ts';
 import { commandsErrors } from './en/commands-errors.ts';
 import { commandsSeal } from './en/commands-seal.ts';
 import { config } from './en/config.ts';
+import { demo } from './en/demo.ts';
 import { errors } from './en/errors.ts';
 import { processErrors } from './en/process-errors.ts';
 import { serve } from './en/serve.ts';
@@ -16,6 +17,7 @@ export const en = {
   ...commandsErrors,
   ...commandsSeal,
   ...config,
+  ...demo,
   ...errors,
   ...processErrors,
   ...serve,

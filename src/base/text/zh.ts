@@ -5,6 +5,7 @@ import { commands } from './zh/commands.ts';
 import { commandsErrors } from './zh/commands-errors.ts';
 import { commandsSeal } from './zh/commands-seal.ts';
 import { config } from './zh/config.ts';
+import { demo } from './zh/demo.ts';
 import { errors } from './zh/errors.ts';
 import { processErrors } from './zh/process-errors.ts';
 import { serve } from './zh/serve.ts';
@@ -18,6 +19,7 @@ export const zh: Translation<typeof en> = {
   ...commandsErrors,
   ...commandsSeal,
   ...config,
+  ...demo,
   ...errors,
   ...processErrors,
   ...serve,

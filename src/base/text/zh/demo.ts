@@ -1,0 +1,102 @@
+import type { demo as en } from '../en/demo.ts';
+
+/** `fengni demo` 的文字，写给从未见过邮件软件的人。 */
+export const demo = {
+  'demo.summary': '一分钟看懂：一封真实的信、它的回执，以及篡改如何被发现',
+  'demo.usage':
+    '在临时目录里用本机的空闲端口启动一个专用服务器，用真实的邮件演示封泥的用处。不碰您的任何数据，也不留下任何东西。\n只有每一步都如其所言，退出状态才是 0。',
+  'demo.option.keep': '保留目录，并说明它在哪里',
+  'demo.title': '一分钟看懂封泥：一封真实的信，一枚真实的封印，三种篡改。',
+  'demo.place': '一切都发生在本机，用的就是“npm start”运行的那套程序，结束后全部清除。',
+  'demo.failed': '失败：',
+
+  'demo.step.start.title': '启动邮件服务器',
+  'demo.step.start.says': '它生成自己的密钥、加密连接用的证书，以及一个账号：admin@fengni.test。',
+  'demo.step.start.proves': '可以收信了。',
+  'demo.step.receive.title': '一封信来了',
+  'demo.step.receive.says':
+    '一台陌生的邮件服务器连上来，切换到加密（STARTTLS），交出下面这封信；随后又交来第二封。',
+  'demo.step.receive.proves':
+    '信安全落盘之后，服务器才回答“250”，并附上所存内容的指纹；寄件方可以当场核对，确认没有存错。',
+  'demo.step.read.title': '读信',
+  'demo.step.read.says': '两个邮件程序通过加密连接登录取信，一个用 IMAP，一个用 POP3。',
+  'demo.step.read.proves':
+    '两边取到的都与寄出的逐字节相同。信前多了 {lines} 行，写明它是怎么来的；最后一行就是封印。',
+  'demo.step.receipt.title': '回执让外人也信服',
+  'demo.step.receipt.says':
+    '回执是一个小文件。凭它和公钥，任何人日后都能核对这封信，不需要这台服务器，也不必相信它：这里用封泥自己的命令核对一次，再用一个与它没有任何共用代码的 Python 程序核对一次。',
+  'demo.step.receipt.proves': '真信通过；只改一个数字，就不通过。',
+  'demo.step.copy.title': '留一份副本',
+  'demo.step.copy.says': '有人把数据目录原样复制一份，“fengni verify”则检查磁盘上的每一个字节。',
+  'demo.step.copy.proves': '一切完好。下面开始篡改。',
+  'demo.step.flip.title': '篡改之一：磁盘上的一个比特',
+  'demo.step.flip.says': '有人绕过服务器，只改动所存信件里的一个比特，想让收信人多付钱。',
+  'demo.step.flip.proves': '改过的信不会给任何人看；“verify”指出了文件、位置和是哪一封信。',
+  'demo.step.mend.title': '用副本修复',
+  'demo.step.mend.says': '停下服务器，用副本里的字节修复，再启动。',
+  'demo.step.mend.proves': '信又逐字节恢复原样，修复一事也记在日志里。',
+  'demo.step.remove.title': '篡改之二：一封信消失',
+  'demo.step.remove.says': '服务器停着的时候，有人把第二封信从日志里整条剪掉，再把缺口合上，好像它从未来过。',
+  'demo.step.remove.proves': '缺口被发现并指明，信从副本里找了回来，读起来与原来一样。',
+  'demo.step.rollback.title': '篡改之三：时光倒流',
+  'demo.step.rollback.says':
+    '第三封信来了，外面有人留下了日志的签名头：不过几行文字。随后整个数据目录被换成旧的副本，其中一切自洽，第三封信好像从未来过。',
+  'demo.step.rollback.proves':
+    '留在外面的几行文字准确说出少了多少、从何时起；服务器也拒绝若无其事地继续。哪份副本里都没有的信找不回来，但谁也瞒不住它丢了。',
+
+  'demo.evidence.folder': '目录',
+  'demo.evidence.ports': '端口',
+  'demo.evidence.letter': '信件',
+  'demo.evidence.secured': '加密',
+  'demo.evidence.reply': '服务器答',
+  'demo.evidence.fingerprint': '指纹',
+  'demo.evidence.imaps': 'IMAPS',
+  'demo.evidence.pop3s': 'POP3S',
+  'demo.evidence.seal': '封印',
+  'demo.evidence.file': '回执',
+  'demo.evidence.verifyReceipt': '真信',
+  'demo.evidence.python': '用 Python',
+  'demo.evidence.changed': '改过的信',
+  'demo.evidence.changedPython': '用 Python',
+  'demo.evidence.verify': '检查',
+  'demo.evidence.damage': '破坏',
+  'demo.evidence.octet': '字节',
+  'demo.evidence.meaning': '会读成',
+  'demo.evidence.repair': '修复',
+  'demo.evidence.again': '再读',
+  'demo.evidence.head': '签名头',
+  'demo.evidence.serve': '启动',
+
+  'demo.same-digest': 'SHA-256 {digest}…，与寄件方算出的相同',
+  'demo.same-octets': '{octets} 字节，全部与寄出时相同（{tls}）',
+  'demo.receipt-file': '{bytes} 字节，内含日志的签名头',
+  'demo.no-python': '未运行：本机没有 python3',
+  'demo.octet': '{file}，第 {offset} 字节',
+  'demo.frame': '{file}：从 {offset} 起的 {octets} 字节，即第 {seq} 条记录',
+  'demo.read-again': 'IMAPS 与 POP3S 都是 {octets} 字节，SHA-256 {digest}…，与寄出时相同',
+  'demo.head': '{origin}：{size} 条，根 {root}…',
+
+  'demo.failure.status': '“{command}”的退出状态是 {status}，应为 {expected}：{said}',
+  'demo.failure.reply': '服务器的回答里没有 id，或指纹与信不符：{reply}',
+  'demo.failure.refused': '无法通过 {protocol} 读信：{reply}',
+  'demo.failure.changed': '通过 {protocol} 取到的与寄出的不同。',
+  'demo.failure.seal': '信前最后一行不是它的封印：{seal}',
+  'demo.failure.served': '改过的信通过 {protocol} 交了出去。',
+  'demo.failure.not-named': '“verify”没有指出 {what}。',
+  'demo.failure.started': '目录被换成旧副本后，服务器竟然启动了。',
+
+  'demo.good': '每一步都如其所言，共用 {seconds} 秒。',
+  'demo.bad': '演示到此为止：这一步没有做到它所说的。',
+  'demo.unwitnessed':
+    '未见证（unwitnessed）：这里的签名头是演示程序自己留下的。您自己的服务器请交给别人保存：“fengni log checkpoint”。',
+  'demo.kept': '所有内容都还在 {folder}。',
+  'demo.next': '接下来可以做什么',
+  'demo.next.start': '启动您自己的服务器；它会说明首个密码在哪里',
+  'demo.next.send': '在另一个终端里给它寄一封信',
+  'demo.next.receipt': '取得这封信的回执；ID 在服务器的回答里',
+
+  'error.demo-not-run': '演示无法运行：{subject}',
+  'remedy.demo-not-run': '请给它一个有空间、当前用户可写的目录：TMPDIR=目录 ./fengni demo',
+  'error.demo-server-not-started': '演示用的服务器无法启动：{subject}',
+  'remedy.demo-server-not-started': '使“fengni serve”无法启动的原因同样使演示无法启动；请先启动它查看详情',
+} as const satisfies Record<keyof typeof en, string>;
