@@ -16,6 +16,11 @@ export const command: Command = {
   },
   run: async (context) => {
     context.argsMax(0);
+    // From here on a signal ends in order, also while the server is starting.
+    const ending = new AbortController();
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => ending.abort(signal));
+    let hangUp = (): void => {};
+    process.on('SIGHUP', () => hangUp());
     const config = await context.config();
     const logForm = context.stderr.isTTY === true ? 'text' : 'json';
     const logger = createLogger({
@@ -26,10 +31,9 @@ export const command: Command = {
       fields: { role: 'supervisor' },
     });
     const dataFolder = await context.dataFolder();
-    const ending = Promise.withResolvers<NodeJS.Signals>();
-    // From here on a signal ends in order, also while the server is starting.
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => ending.resolve(signal));
     const served = await startServer({
+      env: context.env,
+      signal: ending.signal,
       config,
       dataFolder,
       logger,
@@ -42,13 +46,17 @@ export const command: Command = {
           portBase: context.number('port-base', 0, 65_535) ?? 0,
         }),
     });
-    process.on('SIGHUP', () => void served.reload());
+    if (served === null) return 0;
+    const asked = new Promise<'asked'>((resolve) => {
+      ending.signal.addEventListener('abort', () => resolve('asked'));
+    });
+    hangUp = () => void served.reload();
     tell(context, served);
     context.stdout.write('ready\n');
-    const cause = await Promise.race([ending.promise, served.failed]);
-    if (typeof cause === 'string') logger.info('stopping', { signal: cause });
+    const cause = ending.signal.aborted ? 'asked' : await Promise.race([asked, served.failed]);
+    if (cause === 'asked') logger.info('stopping', { signal: String(ending.signal.reason) });
     await served.stop();
-    if (typeof cause !== 'string') throw cause;
+    if (cause !== 'asked') throw cause;
     return 0;
   },
 };

@@ -85,8 +85,14 @@ const readFile = (context: CommandContext, name: string): Uint8Array => {
 const marks = { good: '✓', bad: '✗', 'not-given': '-' } as const;
 
 const checkLine = (context: CommandContext, check: ReceiptCheck): string => {
-  const words = `${marks[check.result]} ${context.say(`verify-receipt.${check.result}`)}: ${context.say(`verify-receipt.check.${check.name}`)}`;
-  return check.result === 'good' ? words : `${words} (${reasonOf(context, check)})`;
+  const words = {
+    mark: marks[check.result],
+    result: context.say(`verify-receipt.${check.result}`),
+    what: context.say(`verify-receipt.check.${check.name}`),
+  };
+  return check.result === 'good'
+    ? context.say('verify-receipt.line', words)
+    : context.say('verify-receipt.line.why', { ...words, why: reasonOf(context, check) });
 };
 
 const reasonOf = (context: CommandContext, check: Extract<ReceiptCheck, { reason: unknown }>): string =>
@@ -94,6 +100,10 @@ const reasonOf = (context: CommandContext, check: Extract<ReceiptCheck, { reason
 
 const factLines = (context: CommandContext, facts: ReceiptFacts): string[] => {
   const { leaf, openings, checkpoint } = facts;
+  const named = (
+    key: 'show.field.peer' | 'show.field.way' | 'show.field.sender' | 'show.field.checks',
+    value: string,
+  ): string => context.say('verify-receipt.fact', { name: context.say(key), value });
   const lines: string[] = [
     context.say(leaf.kind === 'added' ? 'verify-receipt.fact.added' : 'verify-receipt.fact.received', {
       time: shownTime(leaf.timeMs),
@@ -103,15 +113,14 @@ const factLines = (context: CommandContext, facts: ReceiptFacts): string[] => {
   const session = textOf(openings.ses);
   if (session !== null)
     lines.push(
-      `${context.say('show.field.peer')}: ${peer(context, session)}`,
-      `${context.say('show.field.way')}: ${way(context, session)}`,
+      named('show.field.peer', peer(context, session)),
+      named('show.field.way', way(context, session)),
     );
   for (const [, value] of textOf(openings.env)?.filter(([name]) => name === 'from') ?? [])
-    lines.push(`${context.say('show.field.sender')}: ${value}`);
+    lines.push(named('show.field.sender', value));
   if (openings.rcp !== undefined)
     lines.push(context.say('verify-receipt.fact.recipient', { address: openings.rcp.address }));
-  for (const [, value] of textOf(openings.aut) ?? [])
-    lines.push(`${context.say('show.field.checks')}: ${value}`);
+  for (const [, value] of textOf(openings.aut) ?? []) lines.push(named('show.field.checks', value));
   lines.push(
     context.say('verify-receipt.fact.head', {
       index: facts.index,

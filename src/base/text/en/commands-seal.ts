@@ -69,6 +69,8 @@ export const commandsSeal = {
   'verify-receipt.key-missing': 'The option --key is missing: without the key of the log nothing is proved.',
   'verify-receipt.key-missing.remedy':
     'ask for it where the mail was received: "fengni log key", or https://HOST/seal/key',
+  'verify-receipt.line': '{mark} {result}: {what}',
+  'verify-receipt.line.why': '{mark} {result}: {what} ({why})',
   'verify-receipt.good': 'good',
   'verify-receipt.bad': 'BAD',
   'verify-receipt.not-given': 'not given',
@@ -98,6 +100,7 @@ export const commandsSeal = {
     'a message that was put into a mailbox has no such fields, this file has',
   'verify-receipt.reason.prefix-absent': 'the file holds the original alone',
   'verify-receipt.reason.not-opened': 'the receipt does not open it',
+  'verify-receipt.fact': '{name}: {value}',
   'verify-receipt.fact.received': 'received {time} as message {id}',
   'verify-receipt.fact.added': 'put into a mailbox {time} as message {id}',
   'verify-receipt.fact.head': 'leaf {index} under the head of {size} leaves of {origin}',
