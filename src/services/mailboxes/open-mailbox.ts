@@ -1,3 +1,4 @@
+import { FengniError } from '#base/errors';
 import { createMessageScanner, decodeStructure, type MessageStructure, withPrefix } from '#message';
 import type {
   Done,
@@ -70,10 +71,18 @@ export class OpenMailbox implements SelectedMailbox {
   }
 
   async openBody(uid: number): Promise<OpenedBody> {
-    const { gate, index } = this.#context;
+    const { gate, index, logger } = this.#context;
     const key = this.state.keyOf(uid);
     if (key === null) return { kind: 'gone' };
-    const [email] = index.emails([key]);
+    let email: EmailRow | undefined;
+    try {
+      [email] = index.emails([key]);
+    } catch (error) {
+      // one message's row; the others of the command are shown
+      if (!(error instanceof FengniError) || !error.code.endsWith('-damaged')) throw error;
+      logger.error('message cannot be read', { code: error.code, subject: error.subject });
+      return { kind: 'damaged' };
+    }
     if (email === undefined) return { kind: 'gone' };
     const opened = await gate.openAsOwner(this.#shared.account, email);
     if (opened.kind !== 'found') return { kind: opened.kind };
