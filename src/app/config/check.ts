@@ -65,9 +65,11 @@ export const checkConfig = (root: Table, options: CheckOptions): CheckedConfig =
     ({ place, key, isDefault }) => place === '[server]' && key === 'data' && isDefault,
   );
   const data = options.dataFolder ?? path.resolve(dataIsDefault ? options.cwd : folder, values.server.data);
+  const { socket } = values.sealer;
   const config: Config = {
     ...values,
     server: { ...values.server, data },
+    sealer: { socket: socket === null ? null : path.resolve(folder, socket) },
     file: options.file,
     listeners,
     tls: { certificates },

@@ -55,6 +55,14 @@ export const sections = {
       '以 root 启动时切换到的用户。不写则为数据目录的所有者，否则为用户 fengni。',
     ),
   },
+  sealer: {
+    socket: optional(
+      'socket',
+      kinds.path,
+      'Socket of a sealer that is a service of its own ("fengni sealer"), under a user of its own. Left out: the server starts a sealer itself, as one of its processes.',
+      '作为独立服务、以独立用户运行的封印进程（“fengni sealer”）的套接字。不写则由服务器自己启动封印进程。',
+    ),
+  },
   dns: {
     resolvers: later(
       setting(

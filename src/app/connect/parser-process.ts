@@ -36,10 +36,12 @@ export const startParser = (dataFolder: string, config: Config): { parse: ParseE
       role: 'parser',
       dataFolder,
       sealerFolder: path.join(dataFolder, 'sealer'),
+      sealerSocket: '',
       config,
       sockets: [],
       internal: { parser: 4 },
       tls: null,
+      isDiskNearlyFull: false,
       logForm: 'text',
     };
     child.send(message);

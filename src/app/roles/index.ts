@@ -4,6 +4,13 @@
  * Always true: a role binds nothing, it listens on descriptors that it inherits; it runs under Node's permission model with what
  * `permissions.ts` lists; when the supervisor is gone it ends within a second; its work is in `services/` and `net/`, wired here.
  */
-export type { RoleFault, RoleMessage, RoleName, StartMessage, SupervisorMessage } from './messages.ts';
+export type {
+  RoleFault,
+  RoleMessage,
+  RoleName,
+  StartMessage,
+  SupervisorMessage,
+  TlsMaterial,
+} from './messages.ts';
 export { roleNames } from './messages.ts';
 export { programFolder, roleArguments } from './permissions.ts';

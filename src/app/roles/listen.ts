@@ -1,13 +1,26 @@
 import net from 'node:net';
+import { FengniError } from '#base/errors';
 import type { Logger } from '#base/logger';
+import { say } from '#base/text';
 import type { InheritedSocket } from './messages.ts';
 
-/** Listens on a descriptor that the supervisor bound; connections that waited while nobody did are served now. */
-export const listenOn = async (server: net.Server, descriptor: number): Promise<void> => {
+/**
+ * Listens on a descriptor that the supervisor bound; connections that waited while nobody did are served now.
+ *
+ * @param from of a socket that peers connect to
+ * @throws {FengniError} `port-in-use`: two programs may bind a port before one of them listens, the second of them learns it here
+ */
+export const listenOn = async (
+  server: net.Server,
+  descriptor: number,
+  from: InheritedSocket | null = null,
+): Promise<void> => {
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(error.code === 'EADDRINUSE' && from !== null ? portInUse(from, error) : error),
+    );
     server.listen({ fd: descriptor, backlog: 511 }, () => {
-      server.off('error', reject);
+      server.removeAllListeners('error');
       resolve();
     });
   });
@@ -24,10 +37,10 @@ export const serveSockets = async (
     const server = net.createServer({ pauseOnConnect: false, allowHalfOpen: true, noDelay: true }, (socket) =>
       accept(socket, from),
     );
+    await listenOn(server, from.descriptor, from);
     server.on('error', (error) =>
       logger.error('listener failed', { listener: from.name, error: error.message }),
     );
-    await listenOn(server, from.descriptor);
     servers.push(server);
   }
   return {
@@ -36,3 +49,10 @@ export const serveSockets = async (
     },
   };
 };
+
+const portInUse = ({ name, address, port }: InheritedSocket, cause: Error): FengniError =>
+  new FengniError('port-in-use', {
+    subject: `[listen.${name}] ${address.includes(':') ? `[${address}]` : address}:${port}`,
+    remedy: say('en', 'remedy.port-in-use'),
+    cause,
+  });

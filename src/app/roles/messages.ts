@@ -37,12 +37,15 @@ export interface StartMessage {
   dataFolder: string;
   /** the sealer's own folder */
   sealerFolder: string;
+  /** where the sealer answers, a role or a service of its own */
+  sealerSocket: string;
   config: Config;
   sockets: InheritedSocket[];
   /** descriptors of our own Unix sockets that this role listens on */
   internal: Partial<Record<'control' | 'writer' | 'auth' | 'sealer' | 'parser', number>>;
   /** null for a role that speaks no TLS */
   tls: TlsMaterial | null;
+  isDiskNearlyFull: boolean;
   logForm: 'text' | 'json';
 }
 
@@ -50,6 +53,8 @@ export type SupervisorMessage =
   | StartMessage
   /** new connections use these from now on */
   | { kind: 'tls'; tls: TlsMaterial }
+  /** whether new mail should be begun at all */
+  | { kind: 'disk'; isNearlyFull: boolean }
   /** finish what runs, take nothing new, end */
   | { kind: 'stop' };
 
@@ -64,5 +69,7 @@ export type RoleMessage =
   | { kind: 'ready' }
   /** starting again would not help: the server ends with this */
   | { kind: 'fatal'; fault: RoleFault }
+  /** why it ends; starting again may help */
+  | { kind: 'failed'; fault: RoleFault }
   /** the writer rebuilds an index and has messages to parse */
   | { kind: 'parser-wanted' };

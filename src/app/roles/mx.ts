@@ -33,6 +33,7 @@ export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> 
       () => {},
     );
   }, 5_000);
+  let isDiskNearlyFull = start.isDiskNearlyFull;
   const inbound = createInbound({
     writer,
     hostname,
@@ -41,6 +42,7 @@ export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> 
     random: systemRandom,
     logger,
     heldBytesMax,
+    isDiskNearlyFull: () => isDiskNearlyFull,
   });
   const tls = roleTls(start.tls);
   const gate = createSessionGate(
@@ -84,5 +86,8 @@ export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> 
       writer.close();
     },
     tls: (material) => tls?.update(material),
+    disk: (isNearlyFull) => {
+      isDiskNearlyFull = isNearlyFull;
+    },
   };
 };

@@ -1,6 +1,7 @@
 import { systemClock } from '#base/clock';
 import { FengniError, fengniError } from '#base/errors';
 import { createLogger, type Logger } from '#base/logger';
+import { say } from '#base/text';
 import type { RoleMessage, StartMessage, SupervisorMessage, TlsMaterial } from './messages.ts';
 
 /** What a role's file gives back once it is ready. */
@@ -9,6 +10,8 @@ export interface RunningRole {
   stop(): Promise<void>;
   /** roles with TLS take new certificates */
   tls?(material: TlsMaterial): void;
+  /** roles that begin new mail hear when the disk is nearly full, and when it is no longer */
+  disk?(isNearlyFull: boolean): void;
 }
 
 export interface RoleContext {
@@ -37,17 +40,28 @@ const tell = (message: RoleMessage): void => {
   if (process.connected) process.send?.(message);
 };
 
-const tellFatal = (error: unknown, code: string): void => {
-  const {
-    subject,
-    remedy,
-    exitStatus,
-    code: own,
-  } = fengniError(error, code, {
-    subject: error instanceof Error ? error.message : String(error),
-    remedy: 'report this with the log; the server starts again by itself',
-  });
-  tell({ kind: 'fatal', fault: { code: own, subject, remedy, exitStatus } });
+const tellFault = (kind: 'fatal' | 'failed', error: unknown): void => {
+  const { code, subject, remedy, exitStatus } =
+    diskFull(error) ??
+    fengniError(error, 'role-failed', {
+      subject: error instanceof Error ? error.message : String(error),
+      remedy: say('en', 'remedy.role-failed'),
+    });
+  tell({ kind, fault: { code, subject, remedy, exitStatus } });
+};
+
+/** SQLITE_FULL. @source https://sqlite.org/rescode.html#full */
+const sqliteFull = 13;
+
+/** That the disk is full, whoever met it: it lies under what became impossible by it. */
+const diskFull = (error: unknown): FengniError | null => {
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    if (at instanceof FengniError && at.code === 'disk-full') return at;
+    const { errcode, code, message } = at as Error & { errcode?: number; code?: string };
+    if (errcode === sqliteFull || code === 'ENOSPC')
+      return new FengniError('disk-full', { subject: message, remedy: say('en', 'remedy.disk-full') });
+  }
+  return null;
 };
 
 const main = (): void => {
@@ -75,10 +89,11 @@ const main = (): void => {
   process.on('message', (message: SupervisorMessage) => {
     if (message.kind === 'stop') void end(stopMs);
     else if (message.kind === 'tls') running?.tls?.(message.tls);
+    else if (message.kind === 'disk') running?.disk?.(message.isNearlyFull);
     else
       start(message).catch((error: unknown) => {
         logger?.error('role could not start', { error: describe(error) });
-        if (error instanceof FengniError && !error.retryable) tellFatal(error, 'role-failed');
+        tellFault(error instanceof FengniError && !error.retryable ? 'fatal' : 'failed', error);
         // The channel needs a moment to take the message.
         setImmediate(() => process.exit(1));
       });
@@ -105,7 +120,7 @@ const main = (): void => {
       start: message,
       logger: log,
       tell,
-      fatal: (error) => tellFatal(error, 'role-failed'),
+      fatal: (error) => tellFault('fatal', error),
     });
     tell({ kind: 'ready' });
   };

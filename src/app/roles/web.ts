@@ -62,7 +62,7 @@ export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> 
   for (const socket of start.sockets) {
     if (tls === null) throw new Error('the supervisor hands certificates to a role with TLS ports');
     const server = createHttpServer({ routes, tls: tls.server, logger, gate });
-    await listenOn(server.server, socket.descriptor);
+    await listenOn(server.server, socket.descriptor, socket);
     servers.push(server);
   }
   return {

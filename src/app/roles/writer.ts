@@ -24,7 +24,7 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
   const { dataFolder, config } = start;
   const socket = (name: string): string => path.join(dataFolder, 'run', name);
   const lock = await takeFolderLock(path.join(dataFolder, 'lock'));
-  const sealer = createRemoteSealer(socket('sealer'), sealerWaitMs);
+  const sealer = createRemoteSealer(start.sealerSocket, sealerWaitMs);
   const known = await sealer.knownHead();
   const parser = remoteParser(socket('parser'), () => tell({ kind: 'parser-wanted' }));
   const opened = await openWriter({
@@ -95,7 +95,7 @@ const takeFolderLock = async (file: string): Promise<FolderLock> => {
     if (outcome.kind === 'taken') return outcome.lock;
     if (waited >= lockWaitMs) {
       throw new FengniError('data-folder-in-use', {
-        subject: `${path.dirname(file)} is held by ${outcome.pid === null ? 'another process' : `process ${outcome.pid}`}`,
+        subject: `${path.dirname(file)} (pid ${outcome.pid ?? '?'})`,
         remedy: 'stop that server first, or use another folder: --data DIR',
       });
     }

@@ -1,6 +1,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { FengniError } from '#base/errors';
+import { say } from '#base/text';
+import { ofAnother } from './privileges.ts';
 
 /** What `DATA/FORMAT` says. */
 export interface DataFormat {
@@ -14,32 +16,88 @@ export interface DataFormat {
 /** of the formats that this program writes, and the newest that it can write */
 export const formatVersion = 1;
 
-const folders = ['segments', 'keys', 'large', 'ledger', 'anchors', 'sealer', 'spool', 'poison', 'tls', 'run'];
+const folders = ['segments', 'keys', 'large', 'ledger', 'anchors', 'spool', 'poison', 'tls', 'run'];
+
+/** Modes with the sealer as a role, and with a sealer that is a service under a user of its own (FORMATS §1). */
+const modes = {
+  closed: { data: 0o700, ledger: 0o700, ledgerFile: 0o600 },
+  ledgerOpen: { data: 0o710, ledger: 0o750, ledgerFile: 0o640 },
+} as const;
 
 /**
- * Makes a data folder complete: its subfolders, `FORMAT`, modes 0700 and 0600. Safe to call again, and side by side.
+ * Makes a data folder complete: its subfolders, `FORMAT`, modes. Safe to call again, and side by side. A folder of a newer version is left
+ * as it is.
  *
- * @throws {FengniError} `data-folder-unusable`, `data-folder-newer` (exit status 3)
+ * @param separateSealer the group of the data folder may come to the ledger and read it
+ * @throws {FengniError} `data-folder-not-writable`, `data-folder-not-a-folder`, `data-folder-of-another`, `data-folder-newer`,
+ * `format-file-damaged`, `disk-full`, `data-folder-unusable` (exit status 3)
  */
-export const prepareDataFolder = (folder: string): { fresh: boolean } => {
+export const prepareDataFolder = (folder: string, options: { separateSealer: boolean }): void => {
+  const mode = options.separateSealer ? modes.ledgerOpen : modes.closed;
   process.umask(0o077);
   try {
-    fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
-    if (fs.statSync(folder).uid !== process.geteuid?.()) {
-      throw unusable(
-        folder,
-        `it belongs to user id ${fs.statSync(folder).uid}`,
-        'start as its owner, or as root',
-      );
-    }
-    fs.chmodSync(folder, 0o700);
-    for (const name of folders) fs.mkdirSync(path.join(folder, name), { recursive: true, mode: 0o700 });
+    fs.mkdirSync(folder, { recursive: true, mode: mode.data });
+    const { uid } = fs.statSync(folder);
+    if (uid !== process.geteuid?.()) throw ofAnother(folder, uid);
     const file = path.join(folder, 'FORMAT');
-    if (fs.existsSync(file)) {
-      checkFormat(file);
-      return { fresh: false };
-    }
-    const temporary = `${file}.${process.pid}`;
+    const isFresh = !fs.existsSync(file);
+    if (!isFresh) checkFormat(file);
+    refuseForeignEntries(folder);
+    fs.chmodSync(folder, mode.data);
+    for (const name of options.separateSealer ? folders : [...folders, 'sealer'])
+      fs.mkdirSync(path.join(folder, name), { recursive: true, mode: 0o700 });
+    setLedgerModes(path.join(folder, 'ledger'), mode);
+    if (isFresh) writeFormat(folder, file);
+  } catch (error) {
+    throw error instanceof FengniError ? error : folderFault(folder, error as NodeJS.ErrnoException);
+  }
+};
+
+/** What went wrong with a data folder, in words. */
+const folderFault = (folder: string, cause: NodeJS.ErrnoException): FengniError => {
+  const subject = cause.path ?? folder;
+  const fault = (
+    code: 'data-folder-not-writable' | 'data-folder-not-a-folder' | 'disk-full' | 'data-folder-unusable',
+    about = subject,
+  ): FengniError => new FengniError(code, { subject: about, remedy: say('en', `remedy.${code}`), cause });
+  switch (cause.code) {
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return fault('data-folder-not-writable');
+    case 'EEXIST':
+    case 'ENOTDIR':
+      return fault('data-folder-not-a-folder');
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return fault('disk-full');
+    default:
+      return fault('data-folder-unusable', `${folder}: ${cause.message}`);
+  }
+};
+
+/** A command that was run as root by mistake leaves files that the server cannot open: better said now than by a role. */
+const refuseForeignEntries = (folder: string): void => {
+  for (const name of fs.readdirSync(folder)) {
+    const { uid } = fs.lstatSync(path.join(folder, name), { throwIfNoEntry: false }) ?? {};
+    if (uid !== undefined && uid !== process.geteuid?.()) throw ofAnother(path.join(folder, name), uid);
+  }
+};
+
+/** Walks the ledger only when its kind of sealer has changed; its folder's own mode goes last. */
+const setLedgerModes = (ledger: string, mode: { ledger: number; ledgerFile: number }): void => {
+  if ((fs.statSync(ledger).mode & 0o777) === mode.ledger) return;
+  for (const entry of fs.readdirSync(ledger, { recursive: true, withFileTypes: true })) {
+    const name = path.join(entry.parentPath, entry.name);
+    if (entry.isDirectory()) fs.chmodSync(name, mode.ledger);
+    else if (entry.isFile()) fs.chmodSync(name, mode.ledgerFile);
+  }
+  fs.chmodSync(ledger, mode.ledger);
+};
+
+const writeFormat = (folder: string, file: string): void => {
+  const temporary = `${file}.${process.pid}`;
+  try {
     fs.writeFileSync(
       temporary,
       `fengni data\nversion ${formatVersion}\nshard 0\noldest-writer ${formatVersion}\n`,
@@ -47,17 +105,11 @@ export const prepareDataFolder = (folder: string): { fresh: boolean } => {
     );
     syncFile(temporary);
     fs.renameSync(temporary, file);
-    syncFile(folder);
-    return { fresh: true };
-  } catch (cause) {
-    if (cause instanceof FengniError) throw cause;
-    const error = cause as NodeJS.ErrnoException;
-    const remedy =
-      error.code === 'ENOSPC'
-        ? 'make room on the disk and start again'
-        : 'choose a folder that this user may write to: --data DIR';
-    throw unusable(folder, error.message, remedy);
+  } catch (error) {
+    fs.rmSync(temporary, { force: true });
+    throw error;
   }
+  syncFile(folder);
 };
 
 /** @throws {FengniError} `data-folder-missing` where a command needs a folder that a server has used */
@@ -72,16 +124,20 @@ export const requireDataFolder = (folder: string): void => {
   });
 };
 
-/** @throws {FengniError} `data-folder-newer`, `data-folder-unusable` */
+/** @throws {FengniError} `data-folder-newer`, `format-file-damaged` */
 export const checkFormat = (file: string): DataFormat => {
   const text = fs.readFileSync(file, 'utf8');
   const match = /^fengni data\nversion (\d{1,9})\nshard (\d{1,9})\noldest-writer (\d{1,9})\n/.exec(text);
-  if (match === null)
-    throw unusable(file, 'it is not a FORMAT file', 'put it back from a copy, or run "fengni verify"');
+  if (match === null) {
+    throw new FengniError('format-file-damaged', {
+      subject: file,
+      remedy: say('en', 'remedy.format-file-damaged'),
+    });
+  }
   const format = { version: Number(match[1]), shard: Number(match[2]), oldestWriter: Number(match[3]) };
   if (format.oldestWriter > formatVersion) {
     throw new FengniError('data-folder-newer', {
-      subject: `${file}: it asks for programs of format ${format.oldestWriter} or newer; this one writes ${formatVersion}`,
+      subject: `${file} (${format.oldestWriter} > ${formatVersion})`,
       remedy: 'upgrade Fengni',
     });
   }
@@ -96,6 +152,3 @@ const syncFile = (file: string): void => {
     fs.closeSync(descriptor);
   }
 };
-
-const unusable = (subject: string, why: string, remedy: string): FengniError =>
-  new FengniError('data-folder-unusable', { subject: `${subject}: ${why}`, remedy });

@@ -3,6 +3,7 @@ import net from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import type { Listener } from '#app/config';
 import { FengniError } from '#base/errors';
+import type { ActivatedSocket } from './socket-activation.ts';
 
 /** A bound socket that a role will listen on; the descriptor stays ours, so that connections wait while a role restarts. */
 export interface BoundSocket {
@@ -23,9 +24,9 @@ interface ServerHandle {
 const createServerHandle = (
   net as unknown as {
     _createServerHandle(
-      address: string,
-      port: number,
-      type: 4 | 6 | -1,
+      address: string | null,
+      port: number | null,
+      type: 4 | 6 | -1 | null,
       fd: number,
       flags: number,
     ): ServerHandle | number;
@@ -35,11 +36,13 @@ const createServerHandle = (
 const ipv6Only = 1;
 
 /**
- * Binds every address of a listener to one port.
+ * Binds every address of a listener to one port, or takes the sockets that systemd opened for it, wherever they listen.
  *
  * @throws {FengniError} `port-in-use`, `port-forbidden`, `address-unavailable` (exit status 3)
  */
-export const bindListener = (listener: Listener): BoundSocket[] => {
+export const bindListener = (listener: Listener, activated: readonly ActivatedSocket[]): BoundSocket[] => {
+  const opened = activated.filter(({ name }) => name === listener.name);
+  if (opened.length > 0) return opened.map(({ descriptor }) => takeSocket(listener, descriptor));
   // A free port on the first address may be taken on the second: try a few.
   for (let attempt = 0; ; attempt++) {
     try {
@@ -50,6 +53,18 @@ export const bindListener = (listener: Listener): BoundSocket[] => {
       if (!again) throw error;
     }
   }
+};
+
+/** A socket that another program opened; it goes with this process. */
+const takeSocket = (listener: Listener, descriptor: number): BoundSocket => {
+  const handle = createServerHandle(null, null, null, descriptor, 0);
+  if (typeof handle === 'number') throw unavailable(listener, `LISTEN_FDS ${descriptor}`, errnoName(handle));
+  const name: { address?: string; port?: number } = {};
+  if (handle.getsockname(name) !== 0 || name.address === undefined) {
+    handle.close();
+    throw unavailable(listener, `LISTEN_FDS ${descriptor}`, 'ENOTSOCK');
+  }
+  return { descriptor: handle.fd, address: name.address, port: name.port ?? 0, close: () => handle.close() };
 };
 
 const bindAll = (listener: Listener): BoundSocket[] => {
@@ -83,7 +98,7 @@ const bindAddress = (listener: Listener, address: string, port: number): BoundSo
     if (code === 'EADDRINUSE') throw inUse(listener, address, port);
     if (code === 'EACCES') {
       throw new FengniError('port-forbidden', {
-        subject: `[listen.${listener.name}] ${address} port ${port}`,
+        subject: place(listener, address, port),
         remedy:
           'start as root (Fengni gives it up at once), let systemd open the port, or choose a port above 1023',
       });
@@ -130,9 +145,12 @@ export const bindPath = (path: string): BoundSocket => {
   }
 };
 
-const inUse = (listener: Listener, address: string, port: number): FengniError =>
+const place = ({ name }: { name: string }, address: string, port: number): string =>
+  `[listen.${name}] ${address.includes(':') ? `[${address}]` : address}:${port}`;
+
+const inUse = (listener: { name: string }, address: string, port: number): FengniError =>
   new FengniError('port-in-use', {
-    subject: `[listen.${listener.name}] ${address} port ${port}`,
+    subject: place(listener, address, port),
     remedy: `stop the program that has it (ss -ltnp 'sport = :${port}' names it), or choose another: --port-base 20000`,
   });
 

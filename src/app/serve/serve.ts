@@ -1,23 +1,30 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Config } from '#app/config';
-import { programFolder, type RoleName } from '#app/roles';
-import { systemClock, systemRandom } from '#base/clock';
+import { programFolder, type RoleName, roleNames } from '#app/roles';
+import { systemRandom } from '#base/clock';
 import { FengniError } from '#base/errors';
 import type { Logger } from '#base/logger';
 import { connectIpc } from '#net/ipc';
-import { loadCertificates, newTicketKeys } from '#net/tls';
-import { takeLock } from '#store/lock';
+import { newTicketKeys } from '#net/tls';
 import { prepareDataFolder } from './data-folder.ts';
+import { watchDisk } from './disk-watch.ts';
+import { lingeringMs, takeServeLock, waitForFolder } from './folder-lock.ts';
 import { type BoundSocket, bindListener, bindPath } from './listening-sockets.ts';
 import { becomeUser, chooseUser } from './privileges.ts';
+import { activatedSockets } from './socket-activation.ts';
 import { createSupervisor, type RolePlan, type Supervisor } from './supervisor.ts';
+import { type Certificates, filesClosedTo, readCertificates } from './tls-material.ts';
 
 export interface ServeOptions {
   config: Config;
   dataFolder: string;
   logger: Logger;
   logForm: 'text' | 'json';
+  /** for the sockets that systemd hands over */
+  env: NodeJS.ProcessEnv;
+  /** asks a start to end */
+  signal: AbortSignal;
   /** reads the configuration again, at SIGHUP */
   reload(): Promise<Config>;
 }
@@ -35,6 +42,11 @@ export interface Served {
   stop(): Promise<void>;
 }
 
+interface Bound {
+  listener: Config['listeners'][number];
+  socket: BoundSocket;
+}
+
 /** which role serves a service */
 const roleOf: Record<string, RoleName> = {
   smtp: 'mx',
@@ -45,77 +57,91 @@ const roleOf: Record<string, RoleName> = {
   https: 'web',
 };
 
-/** a server before this one that was killed leaves roles that end within a second */
-const lockWaitMs = 3_000;
 const ticketKeysLifeMs = 12 * 3_600_000;
 const certificateCheckMs = 24 * 3_600_000;
 
 /**
- * Starts everything; fulfilled when every port listens.
+ * Starts everything; fulfilled when every port listens, with null when `signal` asked it to end before that.
  *
  * @throws {FengniError} with the remedy; nothing is left running
  */
-export const serve = async (options: ServeOptions): Promise<Served> => {
+export const serve = async (options: ServeOptions): Promise<Served | null> => {
   const { config, dataFolder, logger } = options;
-  const user = chooseUser(config, dataFolder);
-  // Ports below 1024 while this is root; everything in the data folder as the user that it will belong to.
-  const listeners = config.listeners.flatMap((listener) => {
-    const bound = bindListener(listener);
-    return bound.map((socket) => ({ listener, socket }));
-  });
+  const choice = chooseUser(config, dataFolder);
+  // A server that was killed leaves this file, and for a moment its roles with their sockets.
+  const isAfterKill = fs.existsSync(path.join(dataFolder, 'run/ports.json'));
+  await waitForFolder(dataFolder, options.signal);
+  // While this is root: keys that only root may read, and ports below 1024.
+  const configured =
+    config.tls.certificates.length > 0 ? await readCertificates(config, dataFolder, logger) : null;
+  const listeners = await bindAll(options, isAfterKill ? lingeringMs : 0);
   const bound: BoundSocket[] = listeners.map(({ socket }) => socket);
-  const closeAll = (): void => {
-    for (const socket of bound) socket.close();
-  };
   try {
-    if (user !== null && 'uid' in user) {
-      fs.mkdirSync(dataFolder, { recursive: true, mode: 0o700 });
+    if (choice.kind === 'become') {
+      const { user } = choice;
+      const closed = filesClosedTo(user, config);
       becomeUser(user, dataFolder);
       logger.info('root given up', { user: user.name });
-    } else if (user !== null) {
-      logger.warn('running as root on loopback', { why: user.why });
+      if (closed.length > 0) {
+        const remedy = `let group ${user.gid} read them (chgrp ${user.gid} FILE; chmod 640 FILE), or restart for new ones`;
+        logger.warn('SIGHUP will not be able to read TLS files again', { files: closed.join(' '), remedy });
+      }
+    } else if (choice.kind === 'stay') {
+      logger.warn('running as root on loopback', { why: choice.why('en') });
     }
-    return await start(options, listeners, bound);
+    return await start(options, listeners, bound, configured);
   } catch (error) {
-    closeAll();
+    for (const socket of bound) socket.close();
     throw error;
+  }
+};
+
+/** Binds every listener; waits for ports that a server before this one may still have. */
+const bindAll = async (options: ServeOptions, waitMs: number): Promise<Bound[]> => {
+  const { listeners } = options.config;
+  const names = listeners.map(({ name }) => name);
+  const activated = activatedSockets(options.env, process.pid, names);
+  for (let waited = 0; ; waited += 50) {
+    const bound: Bound[] = [];
+    try {
+      for (const listener of listeners)
+        for (const socket of bindListener(listener, activated)) bound.push({ listener, socket });
+      return bound;
+    } catch (error) {
+      for (const { socket } of bound) socket.close();
+      const isTaken = error instanceof FengniError && error.code === 'port-in-use';
+      if (!isTaken || waited >= waitMs || options.signal.aborted) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
   }
 };
 
 const start = async (
   options: ServeOptions,
-  listeners: readonly { listener: Config['listeners'][number]; socket: BoundSocket }[],
+  listeners: readonly Bound[],
   bound: BoundSocket[],
-): Promise<Served> => {
-  const { config, dataFolder, logger } = options;
-  prepareDataFolder(dataFolder);
-  const serveLock = await lock(dataFolder);
+  configured: Certificates | null,
+): Promise<Served | null> => {
+  const { dataFolder, logger, signal } = options;
+  const config = withRealPorts(options.config, listeners);
+  const separateSealer = config.sealer.socket !== null;
+  prepareDataFolder(dataFolder, { separateSealer });
+  const serveLock = await takeServeLock(dataFolder, signal);
   const run = (name: string): string => path.join(dataFolder, 'run', name);
-  const internal = Object.fromEntries(
-    (['control', 'writer', 'auth', 'sealer', 'parser'] as const).map((name) => [name, bindPath(run(name))]),
-  ) as Record<'control' | 'writer' | 'auth' | 'sealer' | 'parser', BoundSocket>;
-  bound.push(...Object.values(internal));
+  const roles = roleNames.filter((role) => role !== 'sealer' || !separateSealer);
+  const socketNames = ['control', 'writer', 'auth', 'parser', ...(separateSealer ? [] : ['sealer'])];
+  const internal = new Map(socketNames.map((name) => [name, bindPath(run(name))]));
+  bound.push(...internal.values());
 
+  let current = config;
   let ticketKeys = newTicketKeys(systemRandom);
-  const certificates = async (current: Config) => {
-    const loaded = await loadCertificates({
-      folder: path.join(dataFolder, 'tls'),
-      configured: current.tls.certificates,
-      hostname: current.server.hostname,
-      localDomains: ['fengni.test'],
-      nowMs: systemClock.nowMs(),
-      random: systemRandom,
-    });
-    for (const name of loaded.namesLeftOut)
-      logger.warn('the local authority may not vouch for a name', { name });
-    return {
-      certificates: loaded.certificates.map(({ name, cert, key }) => ({ name, cert, key })),
-      ticketKeys: Buffer.from(ticketKeys).toString('base64'),
-    };
-  };
-  let tls = await certificates(config);
+  const material = (certificates: Certificates) => ({
+    certificates,
+    ticketKeys: Buffer.from(ticketKeys).toString('base64'),
+  });
+  let tls = material(configured ?? (await readCertificates(config, dataFolder, logger)));
 
-  const internalOf: Partial<Record<RoleName, readonly (keyof typeof internal)[]>> = {
+  const internalOf: Partial<Record<RoleName, readonly string[]>> = {
     sealer: ['sealer'],
     auth: ['auth'],
     writer: ['writer', 'control'],
@@ -128,11 +154,12 @@ const start = async (
       role,
       descriptors: [
         ...own.map(({ socket }) => socket.descriptor),
-        ...names.map((name) => internal[name].descriptor),
+        ...names.map((name) => internal.get(name)?.descriptor ?? -1),
       ],
       message: (first) => ({
         dataFolder,
         sealerFolder: path.join(dataFolder, 'sealer'),
+        sealerSocket: config.sealer.socket ?? run('sealer'),
         config,
         sockets: own.map(({ listener, socket }, at) => ({
           service: listener.service,
@@ -144,6 +171,7 @@ const start = async (
         })),
         internal: Object.fromEntries(names.map((name, at) => [name, first + own.length + at])),
         tls: own.length > 0 ? tls : null,
+        isDiskNearlyFull: disk.isFull(),
         logForm: options.logForm,
       }),
     };
@@ -151,37 +179,59 @@ const start = async (
 
   const failed = Promise.withResolvers<FengniError>();
   const supervisor = createSupervisor({
+    roles,
     plan,
     folders: { data: dataFolder, compileCache },
     logger,
     onFatal: failed.resolve,
   });
+  const disk = watchDisk(dataFolder, (isFull, freeBytes) => {
+    if (isFull) logger.error('disk nearly full, new mail gets 452', { freeBytes });
+    else logger.info('disk has room again', { freeBytes });
+    supervisor.tell({ kind: 'disk', isNearlyFull: isFull });
+  });
   const stop = async (): Promise<void> => {
     clearInterval(rotation);
     clearInterval(renewal);
+    disk.stop();
     await supervisor.stop();
     fs.rmSync(run('ports.json'), { force: true });
     for (const socket of bound) socket.close();
-    for (const name of Object.keys(internal)) fs.rmSync(run(name), { force: true });
+    for (const name of internal.keys()) fs.rmSync(run(name), { force: true });
     serveLock.release();
   };
-  const renew = async (current: Config): Promise<void> => {
-    tls = await certificates(current);
+  const renew = async (next: Config): Promise<void> => {
+    tls = material(await readCertificates(next, dataFolder, logger));
+    current = next;
     supervisor.tell({ kind: 'tls', tls });
   };
   const rotation = setInterval(() => {
     ticketKeys = newTicketKeys(systemRandom);
-    tls = { ...tls, ticketKeys: Buffer.from(ticketKeys).toString('base64') };
+    tls = material(tls.certificates);
     supervisor.tell({ kind: 'tls', tls });
   }, ticketKeysLifeMs);
   const renewal = setInterval(() => {
-    renew(config).catch((error: unknown) =>
+    renew(current).catch((error: unknown) =>
       logger.error('certificate could not be renewed', { error: String(error) }),
     );
   }, certificateCheckMs);
+  let reloading = Promise.resolve();
+  const reload = async (): Promise<void> => {
+    try {
+      await renew(await options.reload());
+      logger.info('certificates read again');
+    } catch (error) {
+      // A mistake in a file must not take the server down: the old certificates go on.
+      const words =
+        error instanceof FengniError
+          ? { error: `${error.code}: ${error.subject}`, remedy: error.remedy }
+          : { error: String(error) };
+      logger.error('reload failed, the old certificates stay', words);
+    }
+  };
 
-  try {
-    await Promise.race([supervisor.start(), failed.promise.then((fault) => Promise.reject(fault))]);
+  const begin = async (): Promise<Served> => {
+    await supervisor.start();
     const firstLogin = await bootstrap(run('control'), path.join(dataFolder, 'first-login.txt'));
     writePorts(run('ports.json'), listeners);
     return {
@@ -190,50 +240,41 @@ const start = async (
       unwitnessed: true,
       supervisor,
       failed: failed.promise,
-      reload: async () => {
-        try {
-          await renew(await options.reload());
-          logger.info('certificates read again');
-        } catch (error) {
-          // A mistake in a file must not take the server down: the old certificates go on.
-          logger.error('reload failed, the old certificates stay', {
-            error: error instanceof FengniError ? `${error.code}: ${error.subject}` : String(error),
-          });
-        }
+      reload: () => {
+        reloading = reloading.then(reload);
+        return reloading;
       },
       stop,
     };
+  };
+  const isAsked = new Promise<null>((resolve) => {
+    if (signal.aborted) resolve(null);
+    else signal.addEventListener('abort', () => resolve(null), { once: true });
+  });
+  const begun = begin();
+  begun.catch(() => {});
+  try {
+    const outcome = await Promise.race([
+      begun,
+      isAsked,
+      failed.promise.then((fault) => Promise.reject(fault)),
+    ]);
+    if (outcome === null) await stop();
+    return outcome;
   } catch (error) {
     await stop();
     throw error;
   }
 };
 
-/** The supervisor's own lock; the data folder's is the writer's, which may outlive a killed supervisor for a moment. */
-const lock = async (dataFolder: string): Promise<{ release(): void }> => {
-  const file = path.join(dataFolder, 'run', 'serve.lock');
-  const until = systemClock.monotonicMs() + lockWaitMs;
-  const own = takeLock(file);
-  if (own.kind === 'held') throw inUse(dataFolder, own.pid);
-  for (;;) {
-    const data = takeLock(path.join(dataFolder, 'lock'));
-    if (data.kind === 'taken') {
-      data.lock.release();
-      return own.lock;
-    }
-    if (systemClock.monotonicMs() > until) {
-      own.lock.release();
-      throw inUse(dataFolder, data.pid);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-};
-
-const inUse = (dataFolder: string, pid: number | null): FengniError =>
-  new FengniError('data-folder-in-use', {
-    subject: `${dataFolder} is held by ${pid === null ? 'another process' : `process ${pid}`}`,
-    remedy: `stop that server first${pid === null ? '' : ` (kill ${pid})`}, or use another folder: --data DIR`,
-  });
+/** With the ports that are really open: a free one was asked for, or systemd chose. */
+const withRealPorts = (config: Config, bound: readonly Bound[]): Config => ({
+  ...config,
+  listeners: config.listeners.map((listener) => {
+    const { socket } = bound.find((each) => each.listener === listener) ?? {};
+    return socket === undefined ? listener : { ...listener, port: socket.port };
+  }),
+});
 
 /** A folder of its own for each role's compiled code: what one of them could write there, no other loads. */
 const compileCache = (role: RoleName): string | null => {
@@ -267,18 +308,13 @@ const bootstrap = async (
   }
 };
 
-const writePorts = (
-  file: string,
-  listeners: readonly { listener: { name: string }; socket: BoundSocket }[],
-): void => {
+const writePorts = (file: string, listeners: readonly Bound[]): void => {
   const ports = Object.fromEntries(listeners.map(({ listener, socket }) => [listener.name, socket.port]));
   fs.writeFileSync(`${file}.new`, `${JSON.stringify(ports)}\n`, { mode: 0o600 });
   fs.renameSync(`${file}.new`, file);
 };
 
-const summary = (
-  listeners: readonly { listener: { name: string }; socket: BoundSocket }[],
-): Served['listening'] => {
+const summary = (listeners: readonly Bound[]): Served['listening'] => {
   const byName = new Map<string, { name: string; addresses: string[]; port: number }>();
   for (const { listener, socket } of listeners) {
     const known = byName.get(listener.name);

@@ -5,12 +5,12 @@ import {
   type RoleMessage,
   type RoleName,
   roleArguments,
-  roleNames,
   type StartMessage,
   type SupervisorMessage,
 } from '#app/roles';
 import { FengniError } from '#base/errors';
 import type { Logger } from '#base/logger';
+import { say } from '#base/text';
 
 /** What a role is started with; `sockets` are descriptors of this process, in the order in which `start` names them. */
 export interface RolePlan {
@@ -21,10 +21,12 @@ export interface RolePlan {
 }
 
 export interface SupervisorOptions {
+  /** in the order in which they start */
+  roles: readonly RoleName[];
   plan(role: RoleName): RolePlan;
   folders: { data: string; compileCache(role: RoleName): string | null };
   logger: Logger;
-  /** a role says that starting again would not help */
+  /** a role says that starting again would not help, or does not come up at the start */
   onFatal(fault: FengniError): void;
 }
 
@@ -44,6 +46,8 @@ const restartDelayMs = [0, 100, 300, 1_000, 3_000, 5_000];
 /** a role that lived this long starts again at once */
 const healthyMs = 10_000;
 const stopGraceMs = 10_000;
+/** a role that ends this often before it was ready once will not come up */
+const startFailuresMax = 3;
 
 interface Child {
   role: RoleName;
@@ -58,6 +62,9 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
   const { logger } = options;
   const children = new Map<RoleName, Child>();
   const failures = new Map<RoleName, number>();
+  const startFailures = new Map<RoleName, number>();
+  const lastWords = new Map<RoleName, RoleFault>();
+  let started = false;
   let stopping = false;
   let waiting: { role: RoleName; resolve(): void } | null = null;
 
@@ -81,11 +88,18 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
       process: child,
       startedMs: performance.now(),
       ready: false,
-      exited: new Promise((resolve) => child.once('exit', () => resolve())),
+      exited: new Promise((resolve) => {
+        child.once('exit', () => resolve());
+        child.once('error', () => child.pid === undefined && resolve());
+      }),
     };
     children.set(role, entry);
     child.on('message', (message: RoleMessage) => hear(entry, message));
-    child.on('error', (error) => logger.error('role could not be started', { role, error: error.message }));
+    child.on('error', (error) => {
+      logger.error('role could not be started', { role, error: error.message });
+      // There is no process (no memory, too many of them), so none that could end.
+      if (child.pid === undefined) ended(entry, null, null);
+    });
     child.on('exit', (status, signal) => ended(entry, status, signal));
     const start: StartMessage = { kind: 'start', role, ...plan.message(firstInherited) };
     child.send(start, (error) => {
@@ -102,13 +116,24 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
     } else if (message.kind === 'parser-wanted') {
       if (!children.has('parser')) launch('parser');
     } else {
-      options.onFatal(faultOf(message.fault));
+      lastWords.set(child.role, message.fault);
+      // A disk that fills up while mail flows is waited for; one that is full at the start is told to whoever starts.
+      const isWaitedFor = started && message.fault.code === 'disk-full';
+      if (message.kind === 'fatal' && !isWaitedFor) options.onFatal(faultOf(message.fault));
     }
   };
 
   const ended = (child: Child, status: number | null, signal: NodeJS.Signals | null): void => {
     if (children.get(child.role) === child) children.delete(child.role);
     if (stopping || child.role === 'parser') return;
+    if (!started && !child.ready) {
+      const times = (startFailures.get(child.role) ?? 0) + 1;
+      startFailures.set(child.role, times);
+      if (times >= startFailuresMax) {
+        options.onFatal(neverStarted(child.role, lastWords.get(child.role)));
+        return;
+      }
+    }
     const lived = performance.now() - child.startedMs;
     const count = lived > healthyMs && child.ready ? 0 : (failures.get(child.role) ?? -1) + 1;
     failures.set(child.role, count);
@@ -133,8 +158,9 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
   return {
     start: async () => {
       // All are launched at once, since loading a program costs more than starting it; each waits for those it needs.
-      for (const role of roleNames) launch(role);
-      for (const role of roleNames) await readiness(role);
+      for (const role of options.roles) launch(role);
+      for (const role of options.roles) await readiness(role);
+      started = true;
     },
     tell: (message) => {
       for (const child of children.values()) if (child.process.connected) child.process.send(message);
@@ -169,6 +195,11 @@ const roleEnvironment = (compileCache: string | null): NodeJS.ProcessEnv => {
     ...(compileCache === null ? {} : { NODE_COMPILE_CACHE: compileCache }),
   };
 };
+
+const neverStarted = (role: RoleName, words: RoleFault | undefined): FengniError =>
+  words === undefined
+    ? new FengniError('role-failed', { subject: role, remedy: say('en', 'remedy.role-failed') })
+    : faultOf(words);
 
 const faultOf = (fault: RoleFault): FengniError =>
   new FengniError(fault.code, { subject: fault.subject, remedy: fault.remedy, exitStatus: fault.exitStatus });

@@ -35,6 +35,8 @@ export interface InboundOptions {
   logger: Logger;
   /** octets of unfinished messages that this process holds; beyond it new octets are refused for a while */
   heldBytesMax: number;
+  /** whether no new message should be begun */
+  isDiskNearlyFull?(): boolean;
 }
 
 /** A message that came by a command on this machine: no peer, no session, no TLS. */
@@ -62,6 +64,7 @@ const refusal = (code: number, enhanced: string, text: string): Refusal => ({
 });
 
 const tryLater = refusal(451, '4.3.0', 'The mail store does not answer, try again later');
+const diskNearlyFull = refusal(452, '4.3.1', 'Insufficient system storage, try again later');
 const tooMuch = refusal(452, '4.3.1', 'Too much mail arrives at once, try again later');
 
 /** What the SMTP engine asks of the mail system, for one process. */
@@ -73,6 +76,7 @@ export const createInbound = (options: InboundOptions): Inbound => {
     _: InboundTransaction | LocalTransaction,
     address: string,
   ): Promise<RecipientVerdict> => {
+    if (options.isDiskNearlyFull?.() === true) return diskNearlyFull;
     try {
       const verdict = await writer.resolve(address);
       switch (verdict.kind) {
