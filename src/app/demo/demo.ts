@@ -49,7 +49,7 @@ export interface DemoReport {
 export const runDemo = async (options: DemoOptions): Promise<{ status: ExitStatus; report: DemoReport }> => {
   const { language, keep, signal, screen, env } = options;
   const startedMs = systemClock.monotonicMs();
-  const folder = makeFolder();
+  const folder = makeFolder(env['TMPDIR'] || os.tmpdir());
   const processes = new Processes(folder, env, language, signal);
   const clean = (): void => {
     processes.killAll();
@@ -131,9 +131,9 @@ const couldNotRun = (error: unknown): unknown =>
       })
     : error;
 
-const makeFolder = (): string => {
+const makeFolder = (parent: string): string => {
   try {
-    return fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), 'fengni-demo-'));
+    return fs.mkdtempSync(path.join(fs.realpathSync(parent), 'fengni-demo-'));
   } catch (error) {
     throw new FengniError('demo-not-run', {
       subject: error instanceof Error ? error.message : String(error),

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { programFolder } from '#app/roles';
@@ -61,7 +61,7 @@ export class Processes {
   async tryToServe(): Promise<
     { kind: 'ready'; server: Server } | { kind: 'refused'; status: number | null; said: string }
   > {
-    const log = path.join(this.#folder, `server-${++this.#servers}.log`);
+    const log = this.#file(`server-${++this.#servers}.log`);
     const child = this.#spawnServer(log);
     const exited = new Promise<number | null>((resolve) => child.once('close', resolve));
     const ready = new Promise<'ready'>((resolve) => {
@@ -74,8 +74,7 @@ export class Processes {
     const first = await within(readyMsMax, Promise.race([ready, exited.then((status) => ({ status }))]));
     this.#signal.throwIfAborted();
     if (first === 'ready') {
-      const file = path.join(this.#folder, 'data/run/ports.json');
-      const ports = JSON.parse(fs.readFileSync(file, 'utf8')) as Ports;
+      const ports = JSON.parse(fs.readFileSync(this.#file('data/run/ports.json'), 'utf8')) as Ports;
       return { kind: 'ready', server: { ports, stop: () => this.#stop(child, exited) } };
     }
     if (first === 'late') child.kill('SIGKILL');
@@ -130,43 +129,55 @@ export class Processes {
   }
 
   #spawnServer(log: string): ChildProcess {
-    this.#signal.throwIfAborted();
-    const given = [
-      '--config',
-      path.join(this.#folder, 'fengni.toml'),
-      '--data',
-      path.join(this.#folder, 'data'),
-    ];
     const descriptor = fs.openSync(log, 'w', 0o600);
     try {
-      const child = spawn(path.join(programFolder, 'fengni'), ['serve', ...given], {
-        cwd: this.#folder,
-        env: this.#env,
-        stdio: ['ignore', 'pipe', descriptor],
-      });
-      this.#children.add(child);
-      child.once('close', () => this.#children.delete(child));
-      return child;
+      const given = ['--config', this.#file('fengni.toml'), '--data', this.#file('data')];
+      return this.#spawn(path.join(programFolder, 'fengni'), ['serve', ...given], descriptor);
     } finally {
       fs.closeSync(descriptor);
     }
   }
 
-  #run(program: string, args: readonly string[]): Promise<Outcome> {
-    this.#signal.throwIfAborted();
-    return new Promise((resolve, reject) => {
-      const child = execFile(
-        program,
-        args,
-        { cwd: this.#folder, env: this.#env, timeout: commandMsMax, maxBuffer: outputCharsMax },
-        (error, stdout, stderr) => {
-          if (error !== null && typeof error.code === 'string') reject(error);
-          else resolve({ status: child.exitCode, stdout, stderr });
-        },
-      );
-      this.#children.add(child);
-      child.once('close', () => this.#children.delete(child));
+  /** @throws the fault of starting it, such as ENOENT */
+  async #run(program: string, args: readonly string[]): Promise<Outcome> {
+    const child = this.#spawn(program, args, 'pipe');
+    const [stdout, stderr] = [child.stdout, child.stderr].map((stream) => {
+      const said = { text: '' };
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        said.text = (said.text + text).slice(-outputCharsMax);
+      });
+      return said;
     });
+    const ended = new Promise<number | null>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', resolve);
+    });
+    const status = await within(commandMsMax, ended);
+    if (status === 'late') child.kill('SIGKILL');
+    return {
+      status: status === 'late' ? null : status,
+      stdout: stdout?.text ?? '',
+      stderr: stderr?.text ?? '',
+    };
+  }
+
+  #spawn(program: string, args: readonly string[], stderr: 'pipe' | number): ChildProcess {
+    this.#signal.throwIfAborted();
+    const child = spawn(program, args, {
+      cwd: this.#folder,
+      env: this.#env,
+      stdio: ['ignore', 'pipe', stderr],
+      // Ctrl-C is for the demo alone: it ends the others in order, and none of them looks as if it had failed.
+      detached: true,
+    });
+    this.#children.add(child);
+    child.once('error', () => this.#children.delete(child));
+    child.once('close', () => this.#children.delete(child));
+    return child;
+  }
+
+  #file(name: string): string {
+    return path.join(this.#folder, name);
   }
 }
 
