@@ -63,6 +63,7 @@ export const history = async (
     folder: dataFolder,
     shard: 7,
     live: false,
+    certain: { seq: log.nextSeq - 1, leaves: log.generation === 1 ? log.nextLeafIndex : 0 },
     deviation: ({ file, offset, what }) => assert.fail(`the checker finds in ${file} at ${offset}: ${what}`),
     segmentOfLeaf,
   });

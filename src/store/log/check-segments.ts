@@ -34,6 +34,7 @@ import {
 import { wrongHeader } from './key-reader.ts';
 import { KeySlots } from './key-slots.ts';
 import type { ClosedSegment } from './log.ts';
+import { proofOfMore } from './proof.ts';
 import { Window } from './window.ts';
 
 /** Something that is not as it must be. */
@@ -53,6 +54,11 @@ export interface CheckOptions {
   shard: number;
   /** a server writes meanwhile: what stands behind the last whole group is still being written */
   live: boolean;
+  /**
+   * What is known to have been acknowledged: by the writer, an index, a signed head. A last group beyond it that is not whole is taken for
+   * one that never was, as recovery does.
+   */
+  certain?: { seq: number; leaves: number };
   deviation(found: Deviation): void;
   /** every good frame, in order: for leaves, heads and bodies, which others check */
   frame?(frame: CheckedFrame, file: string): void | Promise<void>;
@@ -373,8 +379,11 @@ class Checker {
     let segmentWhole = true;
     let groupFirst: number | null = null;
     let groupStart = file.groupsAt;
+    let groupLeaves = this.#leaves ?? 0;
     let pending: [offset: number, frame: CheckedFrame][] = [];
     let closedBySeal = false;
+    /** the last group never became one */
+    let unfinished = false;
     let groups = 0;
     const found: Deviation[] = [];
     const report = (offset: number, seq: number | null, what: string): void => {
@@ -395,7 +404,8 @@ class Checker {
       const head = read.kind === 'frame' ? read.frame.head : read.head;
       if (head === null || at + head.lengthBytes > end) {
         const next = await findFrame(window, at + 8, end);
-        if (isLast && (next === null || !(await this.#committedBehind(window, next, end)))) break;
+        unfinished = isLast && (await this.#neverWas(window, groupStart, end, groupLeaves));
+        if (unfinished) break;
         report(
           at,
           this.#seq,
@@ -460,15 +470,10 @@ class Checker {
       const groupEnd = Math.min(alignUp(at, 512), end);
       if (!isZeros(await window.view(at, groupEnd - at)) || alignUp(at, 512) > end)
         report(at, record.seq, `padding of the group that ends with frame ${record.seq}`);
-      // A group without its key slots was never acknowledged, unless a later one shows that it was.
       const slotsMissing = isLast && groupWhole && body !== null && !(await this.#slotsAreThere(file, body));
-      if (slotsMissing && !(await this.#committedBehind(window, groupEnd, end, body))) break;
-      if (isLast && found.length > 0 && groupEnd >= end) {
-        // Nothing follows that would prove that this group was ever acknowledged.
-        if (this.#options.live) break;
-        for (const deviation of found)
-          deviation.what += ' (in the last group: damaged, or never written whole)';
-      }
+      const doubtful = isLast && (slotsMissing || found.length > 0);
+      unfinished = doubtful && (await this.#neverWas(window, groupStart, end, groupLeaves));
+      if (unfinished) break;
       if (body !== null) {
         this.#commit = body;
         this.#leaves = body.leaves;
@@ -487,11 +492,15 @@ class Checker {
       groupFirst = null;
       at = groupEnd;
       groupStart = at;
+      groupLeaves = this.#leaves ?? 0;
     }
 
     this.#groups.set(file.firstSeq, groups);
     const rest = file.sizeBytes - groupStart;
-    if (isLast && groupStart < end) {
+    // A file may end where a frame does, in the middle of a group.
+    if (isLast && groupFirst !== null && !unfinished)
+      unfinished = await this.#neverWas(window, groupStart, end, groupLeaves);
+    if (unfinished) {
       // The last group was never whole: nothing of it was acknowledged, so nothing about it is a deviation.
       this.summary.unfinishedOctets = rest;
       this.summary.frames -= pending.length;
@@ -556,7 +565,7 @@ class Checker {
       } else if (taken[slot] === 0) {
         taken[slot] = record.seq;
       }
-      if (storage.place === places.here) this.summary.sealed += 1;
+      if (storage.place !== places.erased) this.summary.sealed += 1;
     }
     if (record.type === frameTypes.ERASED && frame.clearBody !== null) {
       for (const key of parseErasedKeys(frame.clearBody) ?? [])
@@ -620,25 +629,13 @@ class Checker {
     return (await this.#slots.taken(from, body, body.first, body.last)).kind === 'good';
   }
 
-  /** Whether a COMMIT follows that belongs to a later group than the one that is broken. */
-  async #committedBehind(
-    window: Window,
-    from: number,
-    end: number,
-    own: CommitBody | null = null,
-  ): Promise<boolean> {
-    for (let at: number | null = from; at !== null; at = await findFrame(window, at + 8, end)) {
-      const read = await readFrame(window, at, end);
-      if (
-        read.kind !== 'frame' ||
-        read.frame.clearBody === null ||
-        read.frame.head.record.type !== frameTypes.COMMIT
-      )
-        continue;
-      const body = parseCommitBody(read.frame.clearBody);
-      if (body !== null && body.group > (own?.group ?? (this.#commit?.group ?? 0) + 1)) return true;
-    }
-    return false;
+  /** Whether nothing shows that the group at `start`, which is not whole, was ever acknowledged. */
+  async #neverWas(window: Window, start: number, end: number, leaves: number): Promise<boolean> {
+    const { certain = { seq: 0, leaves: 0 } } = this.#options;
+    if (this.#lastSeq < certain.seq || leaves < certain.leaves) return false;
+    const generation = this.#commit?.generation ?? this.#files.at(-1)?.header?.generation ?? 1;
+    const state = { generation, lastSeq: this.#lastSeq, group: this.#commit?.group ?? 0, leaves };
+    return (await proofOfMore(window, start, end, state)) === null;
   }
 }
 
