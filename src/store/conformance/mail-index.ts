@@ -45,7 +45,7 @@ const story = (choices: readonly (readonly [number, number, number])[]): LogEven
     const mailbox = mailboxes[a % mailboxes.length];
     if (mailbox === undefined) continue;
     const uids = `${1 + (b % 5)}:${1 + (b % 5) + 1 + (a % 4)}`;
-    switch (what % 11) {
+    switch (what % 12) {
       case 0:
       case 1: {
         seq += 1;
@@ -143,6 +143,19 @@ const story = (choices: readonly (readonly [number, number, number])[]): LogEven
         events.push({ type: 'erased', seq, keys: [gone.key] });
         break;
       }
+      case 10:
+        seq += 1;
+        events.push({
+          type: 'leaf',
+          seq,
+          leafIndex: seq,
+          kind: 'gap',
+          timeMs: seq * 1_000,
+          dayCount: null,
+          uidGap: 1_000 + b,
+        });
+        for (const each of mailboxes) each.uidNext += 1_000 + b;
+        break;
       default:
         seq += 1;
         events.push({
@@ -157,7 +170,7 @@ const story = (choices: readonly (readonly [number, number, number])[]): LogEven
   return events;
 };
 
-const stories = fc.array(fc.tuple(fc.nat(10), fc.nat(50), fc.nat(50)), { maxLength: 60 }).map(story);
+const stories = fc.array(fc.tuple(fc.nat(11), fc.nat(50), fc.nat(50)), { maxLength: 60 }).map(story);
 
 /**
  * The suite for one implementation of `MailIndex` and `Directory`; the memory implementation is the model.
@@ -218,6 +231,21 @@ export const mailIndexSuite = (
       }),
       { numRuns: 60 },
     );
+  });
+
+  test(`${name}: after a gap no mailbox gives out a UID that the lost part may have given out (FORMATS §3)`, () => {
+    const opened = open();
+    try {
+      const events = story([
+        [0, 0, 0],
+        [10, 0, 24],
+      ]);
+      opened.index.apply(events, events.at(-1)?.seq ?? 0);
+      const uidNext = opened.index.mailboxes(account).map((mailbox) => mailbox.uidNext);
+      assert.deepEqual(uidNext, [2 + 1_024]);
+    } finally {
+      opened.discard();
+    }
   });
 
   test(`${name}: a UID, UIDVALIDITY or MODSEQ of an account never falls, also when its mailboxes are gone`, () => {
