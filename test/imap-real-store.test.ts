@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fromLatin1 } from '#base/bytes';
+import { FengniError } from '#base/errors';
 import type { ImapLogin } from '#protocols/imap';
 import { createImapServer, ImapPipe } from './support/imap-pipe.ts';
 import { type ImapRealStore, openImapRealStore } from './support/imap-real-store.ts';
@@ -199,6 +200,45 @@ test('a flipped octet on disk: metadata, no body, named; nothing of it is served
     fs.closeSync(descriptor);
   }
   assert.match((await pipe.command('FETCH 2 BODY[]')).tagged, /^OK/);
+});
+
+test('a damaged row of the index costs its own message’s body only', async () => {
+  const user = await newUser();
+  const writer = await connect(user);
+  for (const subject of ['1', '2', '3'])
+    await append(writer, 'INBOX', fromLatin1(`Subject: ${subject}\r\n\r\n${subject}`));
+  const inbox = store.writer.index.mailboxByName(store.accountOf(user), 'INBOX');
+  const [placement] = store.writer.index.placementsByUid(inbox?.id ?? '', [2]);
+  const damagedRow = store.anotherLogin((index) =>
+    Object.assign(Object.create(index) as typeof index, {
+      emails: (seqs: readonly number[]) => {
+        if (placement !== undefined && seqs.includes(placement.emailSeq)) {
+          throw new FengniError('index-row-damaged', {
+            subject: 'a row',
+            remedy: 'run "fengni index rebuild"',
+          });
+        }
+        return index.emails(seqs);
+      },
+      mailboxes: (account: string) => index.mailboxes(account),
+      mailbox: (id: string) => index.mailbox(id),
+      mailboxByName: (account: string, name: string) => index.mailboxByName(account, name),
+      placements: (id: string, after: number, limit: number) => index.placements(id, after, limit),
+      countPlacements: (id: string) => index.countPlacements(id),
+      changesSince: (id: string, modSeq: number) => index.changesSince(id, modSeq),
+      close: () => index.close(),
+    }),
+  );
+  const pipe = await connect(user, damagedRow);
+  await pipe.command('SELECT INBOX');
+  const reply = await pipe.command('FETCH 1:* (UID BODY.PEEK[TEXT])');
+  assert.equal(
+    reply.untagged,
+    '* 1 FETCH (UID 1 BODY[TEXT] {1}\r\n1)\r\n* 2 FETCH (UID 2)\r\n* 3 FETCH (UID 3 BODY[TEXT] {1}\r\n3)\r\n',
+  );
+  assert.match(reply.tagged, /^NO \[CORRUPTION\] UID 2:/);
+  assert.match((await pipe.command('FETCH 1:* ENVELOPE')).tagged, /^NO \[CORRUPTION\]/);
+  assert.match((await pipe.command('FETCH 1 ENVELOPE')).tagged, /^OK/);
 });
 
 const segmentSizes = (): Map<string, number> => {

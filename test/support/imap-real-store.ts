@@ -10,6 +10,8 @@ import { createImapLogin } from '#services/mailboxes';
 import { createMessageParser } from '#services/mailstore';
 import { addAccount, addDomain, openWriter, type Writer } from '#services/writer';
 import { nodeIo } from '#store/durable';
+import type { MailIndex } from '#store/index';
+import { openSpool } from '#store/large';
 import { openSqliteDirectory, openSqliteIndex } from '#store/sqlite';
 
 /** The real store under IMAP, all in this process: a writer, a reading index beside it, the gate to message octets. */
@@ -18,9 +20,10 @@ export interface ImapRealStore {
   readonly login: ReturnType<typeof createImapLogin>;
   readonly folder: string;
   /** a reader of its own, as another access process has */
-  anotherLogin(): ReturnType<typeof createImapLogin>;
+  anotherLogin(change?: (index: MailIndex) => MailIndex): ReturnType<typeof createImapLogin>;
   /** an account of its own with the password `secret`; `bare`: with INBOX alone, nothing subscribed */
   addAccount(address: string, bare?: boolean): Promise<string>;
+  accountOf(address: string): string;
   close(): Promise<void>;
 }
 
@@ -78,8 +81,8 @@ export const openImapRealStore = async (): Promise<ImapRealStore> => {
     },
   };
   const opens: { close(): void | Promise<void> }[] = [];
-  const reader = (): ReturnType<typeof createImapLogin> => {
-    const index = openSqliteIndex(path.join(folder, 'index.db'), { readOnly: true });
+  const reader = (change = (index: MailIndex) => index): ReturnType<typeof createImapLogin> => {
+    const index = change(openSqliteIndex(path.join(folder, 'index.db'), { readOnly: true }));
     const gate = openAccessGate({ io: nodeIo, folder, shard: 0, damaged: () => {} });
     const imap = createImapLogin({
       login,
@@ -88,7 +91,9 @@ export const openImapRealStore = async (): Promise<ImapRealStore> => {
       writer,
       clock: systemClock,
       random: systemRandom,
+      large: null,
       logger: silentLogger,
+      large: { spool: openSpool({ io: nodeIo, folder, owner: 'access' }) },
     });
     opens.push(imap, gate, index);
     return imap;
@@ -116,6 +121,7 @@ export const openImapRealStore = async (): Promise<ImapRealStore> => {
       }
       return account;
     },
+    accountOf: (address) => accounts.get(address) ?? '',
     close: async () => {
       for (const open of opens) await open.close();
       await writer.stop();
