@@ -28,11 +28,12 @@ const grants = (role: RoleName, data: string): Grants | null => {
     case 'access':
       return {
         read: [...paths('segments', 'keys', 'large'), ...databases('index.db', 'state.db')],
-        write: [],
+        write: paths('spool'),
       };
     case 'web':
       return { read: paths('ledger'), write: [] };
     case 'mx':
+      return { read: [], write: paths('spool') };
     case 'parser':
       return { read: [], write: [] };
   }

@@ -10,11 +10,16 @@ export interface MessageParams {
   sha256Hex: string;
   sizeBytes: number;
   storedOctetsBytes: number;
+  /** the file in `spool/` that has the octets; its hash is the last of the fixed fields */
+  spoolName: string | null;
   threadKeys: readonly string[];
 }
 
 const hashBytes = 32;
 const fileKeyBytes = 16;
+/** hashes before the one of the spooled file */
+const leafEnd = 8;
+const noOctets = new Uint8Array(0);
 const leafFields = ['msg', 'pre', 'env', 'rcp', 'ses', 'aut'] as const;
 
 /** One attachment of fixed fields, five of strings, then the octets in pieces. */
@@ -29,6 +34,7 @@ export const encodeMessageParams = (
       sha256Hex: message.sha256Hex,
       sizeBytes: message.sizeBytes,
       storedOctetsBytes: message.storedOctetsBytes,
+      spoolName: message.ownFile?.spoolName ?? null,
       threadKeys: parsed.threadKeys,
     },
     attachments: [
@@ -37,6 +43,7 @@ export const encodeMessageParams = (
         message.storedHash,
         message.bodyCommitment,
         ...leafFields.map((field) => message.leaf[field]),
+        message.ownFile?.sha256 ?? noOctets,
       ]),
       message.storedHead,
       parsed.envelope,
@@ -52,9 +59,10 @@ export const decodeMessageParams = (
   params: MessageParams,
   attachments: readonly Uint8Array[],
 ): SealedMessage => {
+  const { spoolName, threadKeys, ...rest } = params;
   const [fixed, storedHead, envelope, bodyStructure, body, structure, ...storedOctets] = attachments;
   if (
-    fixed?.length !== fileKeyBytes + (2 + leafFields.length) * hashBytes ||
+    fixed?.length !== fileKeyBytes + (spoolName === null ? leafEnd : leafEnd + 1) * hashBytes ||
     storedHead === undefined ||
     envelope === undefined ||
     bodyStructure === undefined ||
@@ -67,7 +75,8 @@ export const decodeMessageParams = (
     fixed.slice(fileKeyBytes + at * hashBytes, fileKeyBytes + (at + 1) * hashBytes);
   const field = (name: (typeof leafFields)[number]): Uint8Array => hash(2 + leafFields.indexOf(name));
   return {
-    ...params,
+    ...rest,
+    ownFile: spoolName === null ? null : { spoolName, sha256: hash(leafEnd) },
     fileKey: fixed.slice(0, fileKeyBytes),
     storedHash: hash(0),
     bodyCommitment: hash(1),
@@ -81,7 +90,7 @@ export const decodeMessageParams = (
     },
     storedHead,
     storedOctets,
-    parsed: { envelope, bodyStructure, body, structure, threadKeys: params.threadKeys },
+    parsed: { envelope, bodyStructure, body, structure, threadKeys },
   };
 };
 

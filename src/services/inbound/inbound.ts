@@ -13,7 +13,9 @@ import type {
 import {
   createMessageParser,
   createMessageSealer,
+  type LargeBodies,
   type MailstoreWriter,
+  ownFileBytesMin,
   type SealedRecipient,
 } from '#services/mailstore';
 import {
@@ -33,7 +35,9 @@ export interface InboundOptions {
   clock: Clock;
   random: Random;
   logger: Logger;
-  /** octets of unfinished messages that this process holds; beyond it new octets are refused for a while */
+  /** where large messages go as they arrive; null keeps every message in memory */
+  large: LargeBodies | null;
+  /** octets of unfinished messages in the memory of this process; beyond it new octets are refused for a while */
   heldBytesMax: number;
   /** whether no new message should be begun */
   isDiskNearlyFull?(): boolean;
@@ -103,19 +107,43 @@ export const createInbound = (options: InboundOptions): Inbound => {
     transaction: InboundTransaction | LocalTransaction,
     recipients: readonly AcceptedRecipient[],
   ): InboundDelivery => {
-    const sealer = createMessageSealer(options.random);
+    const sealer = createMessageSealer(options.random, options.large);
     const parser = createMessageParser();
     let held = 0;
+    let isOver = false;
     let refusedWith: Refusal | null = null;
-    const release = (): void => {
-      heldBytes -= held;
-      held = 0;
+    const hold = (bytes: number): void => {
+      heldBytes += bytes - held;
+      held = bytes;
+    };
+    const release = (): void => hold(0);
+    const discard = (): Promise<void> =>
+      sealer.discard().catch((error: unknown) => {
+        // What stays behind is removed when this process starts again.
+        logger.warn('spool file not removed', { code: codeOf(error) });
+      });
+    const refuse = (reason: Refusal): Promise<void> => {
+      refusedWith = reason;
+      release();
+      return discard();
+    };
+    const spoolFailed = (error: unknown): Promise<void> => {
+      logger.warn('spool cannot be written', { code: codeOf(error) });
+      const isFull = error instanceof FengniError && error.code === 'disk-full';
+      return refuse(isFull ? diskNearlyFull : tryLater);
     };
 
     const finish = async (): ReturnType<InboundDelivery['finish']> => {
       if (refusedWith !== null) return refusedWith;
       const timeMs = options.clock.nowMs();
-      const { id, sha256Hex, sizeBytes } = sealer.complete();
+      let completed: Awaited<ReturnType<typeof sealer.complete>>;
+      try {
+        completed = await sealer.complete();
+      } catch (error) {
+        await spoolFailed(error);
+        return refusedWith ?? tryLater;
+      }
+      const { id, sha256Hex, sizeBytes } = completed;
       const { peer, helo, protocol, tls, mailFrom } = transaction;
       const results = [`${options.hostname}; none`];
       const common = commonPrefix({
@@ -171,11 +199,15 @@ export const createInbound = (options: InboundOptions): Inbound => {
       try {
         // No time-out of our own: what is in the writer's group gets what the group gets, however late (WIRE, “Limits and replies”).
         const outcome = await writer.deliver(message, [...copies.values()]);
-        if (outcome.kind === 'refused') return refusal(451, '4.3.0', outcome.text);
+        if (outcome.kind === 'refused') {
+          await discard();
+          return refusal(451, '4.3.0', outcome.text);
+        }
         logger.info('message received', { id, sizeBytes, recipients: recipients.length, protocol });
         return { kind: 'accepted', id, sha256Hex };
       } catch (error) {
         logger.warn('message not taken', { id, code: codeOf(error) });
+        await discard();
         return tryLater;
       }
     };
@@ -183,18 +215,27 @@ export const createInbound = (options: InboundOptions): Inbound => {
     return {
       write: (octets) => {
         if (refusedWith !== null) return;
-        if (heldBytes + octets.length > options.heldBytesMax) {
-          refusedWith = tooMuch;
-          release();
-          return;
-        }
-        heldBytes += octets.length;
-        held += octets.length;
-        sealer.write(octets);
+        if (heldBytes + octets.length > options.heldBytesMax) return refuse(tooMuch);
+        // A large message that began in time stops as well: what is left of the disk is for what was promised.
+        if (sealer.sizeBytes > ownFileBytesMin && options.isDiskNearlyFull?.() === true)
+          return refuse(diskNearlyFull);
+        const written = sealer.write(octets);
         parser.write(octets);
+        hold(sealer.heldBytes);
+        if (written === undefined) return;
+        return written.then(() => {
+          if (refusedWith === null && !isOver) hold(sealer.heldBytes);
+        }, spoolFailed);
       },
-      finish: () => finish().finally(release),
-      abort: release,
+      finish: () => {
+        isOver = true;
+        return finish().finally(release);
+      },
+      abort: () => {
+        isOver = true;
+        release();
+        void discard();
+      },
     };
   };
 

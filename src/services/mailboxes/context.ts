@@ -3,7 +3,7 @@ import type { Logger } from '#base/logger';
 import type { ConnectionFacts } from '#protocols/imap';
 import type { AccessGate } from '#services/access';
 import type { Login } from '#services/login';
-import type { MailstoreWriter } from '#services/mailstore';
+import type { LargeBodies, MailstoreWriter } from '#services/mailstore';
 import type { MailIndex } from '#store/index';
 import type { HeldOctets } from './held-octets.ts';
 import type { SharedMailboxes } from './shared-mailboxes.ts';
@@ -17,6 +17,10 @@ export interface MailboxesOptions {
   clock: Clock;
   random: Random;
   logger: Logger;
+  /** where large messages go as they are appended; null keeps every message in memory */
+  large: LargeBodies | null;
+  /** whether no new message should be begun */
+  isDiskNearlyFull?(): boolean;
   /** octets of messages being appended that this process holds; beyond it an APPEND is refused for a while */
   heldBytesMax?: number;
 }

@@ -18,8 +18,10 @@ export type {
 } from './port.ts';
 export {
   createMessageSealer,
+  type LargeBodies,
   type MessageEvidence,
   type MessageSealer,
+  ownFileBytesMin,
   type SealedMessage,
   type SealedRecipient,
 } from './sealed-message.ts';

@@ -1,6 +1,7 @@
 import { hex } from '#base/bytes';
 import type { Random } from '#base/clock';
 import { type AddedAs, encodeMessage, type ParsedMessage } from '#store/index';
+import type { Spool, SpoolFile } from '#store/large';
 import { fileKeyBytes, PayloadSealer, payloadNonceBytes, sealPayload, sha256 } from '#store/segments';
 import { base64, commit, commitContent, emptyRoot, hashBytes, messageId, saltBytes } from '#trust/seal';
 
@@ -14,10 +15,12 @@ export interface SealedMessage {
   fileKey: Uint8Array;
   /** the head as it is stored */
   storedHead: Uint8Array;
-  /** the octets as they are stored, in pieces */
+  /** the octets as they are stored, in pieces; none when they lie in a file of their own */
   storedOctets: readonly Uint8Array[];
   storedOctetsBytes: number;
-  /** SHA-256(stored octets ‖ stored head) */
+  /** the file in `spool/` that has the octets, durable, or null */
+  ownFile: { spoolName: string; sha256: Uint8Array } | null;
+  /** SHA-256(stored octets ‖ stored head), with a file of their own of the head alone */
   storedHash: Uint8Array;
   /** SHA-256 of the head before encryption: the record's body commitment */
   bodyCommitment: Uint8Array;
@@ -51,15 +54,25 @@ export interface MessageEvidence {
   aut: Uint8Array;
 }
 
-/** Hashes and encrypts one message as its octets arrive. */
+/** Hashes and encrypts one message as its octets arrive; a large one goes to the spool on the way. Calls come one after the other. */
 export interface MessageSealer {
-  /** `octets` must not change until `id` was asked */
-  write(octets: Uint8Array): void;
+  /**
+   * `octets` must not change until `complete`. A promise: wait for it before the next call.
+   *
+   * @throws {FengniError} of the spool, `disk-full` among them: the message can only be discarded then
+   */
+  write(octets: Uint8Array): void | Promise<void>;
   readonly sizeBytes: number;
+  /** octets that are in memory now */
+  readonly heldBytes: number;
   /**
    * Ends the octets: digest and id are known, which the prefix names before it is committed to.
+   *
+   * @throws {FengniError} as `write`
    */
-  complete(): { id: string; sha256Hex: string; sizeBytes: number };
+  complete(): Promise<{ id: string; sha256Hex: string; sizeBytes: number }>;
+  /** Takes away what the spool holds, at any time, also while a call is under way: the message was refused, or will not be completed. */
+  discard(): Promise<void>;
   /**
    * @param prefix the common part of the trace fields, from `Received` to `Fengni-Seal`; empty for an added message
    * @param rcp root of the recipients tree, null for an added message
@@ -73,11 +86,52 @@ export interface MessageSealer {
   }): SealedMessage;
 }
 
-/** Begins a message under a fresh file key. */
-export const createMessageSealer = (random: Random): MessageSealer => {
+/** a longer original lies in a file of its own (FORMATS §2) */
+export const ownFileBytesMin = 256 * 1024;
+/** ciphertext that is gathered for one durable write: each one costs the disk a sync */
+const spoolWriteBytes = 256 * 1024;
+
+/** Where large originals go, and which are large. */
+export interface LargeBodies {
+  spool: Spool;
+  /** an original of more octets goes to the spool; `ownFileBytesMin` where it is left out */
+  aboveBytes?: number;
+}
+
+/**
+ * Begins a message under a fresh file key.
+ *
+ * @param large null keeps a message of any size in memory
+ */
+export const createMessageSealer = (random: Random, large: LargeBodies | null = null): MessageSealer => {
   const fileKey = random(fileKeyBytes);
   const payload = new PayloadSealer(fileKey, random(payloadNonceBytes));
-  const stored: Uint8Array[] = [];
+  /** ciphertext that is not in the spool */
+  let stored: Uint8Array[] = [];
+  let storedBytes = 0;
+  let file: SpoolFile | null = null;
+  let writing: Promise<void> | null = null;
+  let discarded = false;
+  const keep = (pieces: readonly Uint8Array[]): void => {
+    for (const piece of pieces) {
+      stored.push(piece);
+      storedBytes += piece.length;
+    }
+  };
+  const isLarge = (): boolean => large !== null && sizeBytes > (large.aboveBytes ?? ownFileBytesMin);
+  const spool = async (to: Spool): Promise<void> => {
+    file ??= await to.create();
+    if (discarded) return;
+    await file.append(stored);
+    stored = [];
+    storedBytes = 0;
+  };
+  const flush = (): Promise<void> => {
+    writing = spool((large as LargeBodies).spool).finally(() => {
+      writing = null;
+    });
+    return writing;
+  };
   const salts = {
     aut: random(saltBytes),
     env: random(saltBytes),
@@ -91,17 +145,30 @@ export const createMessageSealer = (random: Random): MessageSealer => {
   return {
     write: (octets) => {
       sizeBytes += octets.length;
-      for (const piece of payload.write(octets)) stored.push(piece);
+      keep(payload.write(octets));
+      if (isLarge() && (file === null || storedBytes >= spoolWriteBytes)) return flush();
     },
     get sizeBytes() {
       return sizeBytes;
     },
-    complete: () => {
+    get heldBytes() {
+      return storedBytes + payload.heldBytes;
+    },
+    complete: async () => {
       const summary = payload.finish();
-      for (const piece of summary.pieces) stored.push(piece);
+      keep(summary.pieces);
+      if (isLarge()) {
+        await flush();
+        await file?.close();
+      }
       const msg = commit('msg', salts.msg, summary.sha256);
       done = { summary, msg, id: messageId(msg) };
       return { id: done.id, sha256Hex: hex(summary.sha256), sizeBytes };
+    },
+    discard: async () => {
+      discarded = true;
+      await writing?.catch(() => {});
+      await file?.discard();
     },
     seal: ({ kind, evidence, prefix, rcp, parsed }) => {
       if (done === null) throw new Error('a message is sealed after its octets are complete');
@@ -131,7 +198,8 @@ export const createMessageSealer = (random: Random): MessageSealer => {
         storedHead,
         storedOctets: stored,
         storedOctetsBytes: summary.storedLength,
-        storedHash: payload.storedHash(storedHead),
+        ownFile: file === null ? null : { spoolName: file.name, sha256: payload.fileHash() },
+        storedHash: file === null ? payload.storedHash(storedHead) : sha256(storedHead),
         bodyCommitment: sha256(head),
         leaf: {
           msg,

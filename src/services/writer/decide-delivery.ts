@@ -12,7 +12,7 @@ export const deliver = (
 ): Decision<Delivered> => ({
   accounts: recipients.map(({ account }) => account),
   reads: 'counters',
-  bytes: message.storedOctetsBytes + message.storedHead.length + 2_048 * recipients.length,
+  bytes: bytesInFrame(message) + 2_048 * recipients.length,
   decide: ({ draft, state, index, notify }) => {
     const places = recipients.map((recipient) => ({ recipient, inbox: state.inbox(recipient.account) }));
     // Accounts do not vanish between RCPT and the final dot but by an administrator's hand.
@@ -60,7 +60,7 @@ export const append = (request: {
   accounts: [request.account],
   // New keywords are counted against the mailbox's limit, which needs its row.
   reads: flagBits(request.flags).keywords.length > 0 ? 'rows' : 'counters',
-  bytes: request.message.storedOctetsBytes + request.message.storedHead.length + 2_048,
+  bytes: bytesInFrame(request.message) + 2_048,
   decide: ({ draft, state, index, notify }) => {
     const { account, mailbox, message, flags } = request;
     const before = state.mailbox(mailbox);
@@ -93,3 +93,7 @@ export const append = (request: {
     return { kind: 'done', uid, uidValidity: before.uidValidity, emailId, modSeq };
   },
 });
+
+/** What lies in a file of its own is no part of the group. */
+const bytesInFrame = ({ ownFile, storedOctetsBytes, storedHead }: SealedMessage): number =>
+  storedHead.length + (ownFile === null ? storedOctetsBytes : 0);

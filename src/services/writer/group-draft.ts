@@ -54,6 +54,8 @@ export class GroupDraft {
   /** RFC 6962 leaf hashes of the records so far, for a `frames` leaf */
   readonly recordLeafHashes: Uint8Array[] = [];
   readonly timeMs: number;
+  /** ids of messages whose keys this group destroys */
+  readonly erasedMessages: string[] = [];
   /** whether it holds a leaf other than `frames`: those alone cause no head (FORMATS §5) */
   asksForHead = false;
   readonly #builder: GroupBuilder;
@@ -109,6 +111,10 @@ export class GroupDraft {
         kind: 'sealed',
         storedHead: message.storedHead,
         storedOctets: message.storedOctets,
+        ownFile:
+          message.ownFile === null
+            ? null
+            : { lengthBytes: message.storedOctetsBytes, sha256: message.ownFile.sha256 },
         bodyCommitment: message.bodyCommitment,
         storedHash: message.storedHash,
       },
@@ -198,6 +204,25 @@ export class GroupDraft {
     );
     const placed = this.#sealed('LEAF', ref, fileKey, body, octets);
     this.#leafEvent(placed, kind, null);
+  }
+
+  /**
+   * Erases: what these keys sealed is gone for good when the group is durable.
+   *
+   * @param messages ids of the messages among it: the file of a large body goes too
+   */
+  erased(keys: readonly KeyRef[], messages: readonly string[]): { seq: number } {
+    const octets = utf8(canonicalJson({ keys: keys.map(({ epoch, slot }) => ({ epoch, slot })) }));
+    const placed = this.#add({
+      type: 'ERASED',
+      critical: true,
+      leaf: null,
+      key: null,
+      body: { kind: 'clear', octets },
+    });
+    this.events.push({ type: 'erased', seq: placed.seq, keys });
+    this.erasedMessages.push(...messages);
+    return { seq: placed.seq };
   }
 
   /** A signed head: no leaf, in clear. */

@@ -4,6 +4,7 @@ import type { Logger } from '#base/logger';
 import type { MailstoreChange, MailstoreWriter, WriterStatus } from '#services/mailstore';
 import type { Io } from '#store/durable';
 import type { Directory, LogEvent, MailIndex } from '#store/index';
+import { emptySpool, LargeFiles } from '#store/large';
 import { appendedLeavesMax, LedgerReader, LedgerWriter } from '#store/ledger';
 import {
   type KnownHead,
@@ -21,6 +22,7 @@ import { changeFlags, copy, expunge } from './decide-flags.ts';
 import { createMailbox, deleteMailbox, markRecent, renameMailbox, subscribe } from './decide-mailboxes.ts';
 import { createHeads, type SealerPort, type SealStatus } from './heads.ts';
 import { createLeafClock, type LeafClock } from './leaf-clock.ts';
+import { createOwnFiles, type OwnFiles } from './own-files.ts';
 import { eventOf, type ParseElsewhere } from './replay.ts';
 import { WorkingState } from './working-state.ts';
 
@@ -42,6 +44,8 @@ export interface WriterOptions {
   sealer: SealerPort;
   /** heads that others kept: the sealer's, one kept outside */
   knownHeads: readonly KnownHead[];
+  /** roles that spool on while this process starts again: each empties what is its own */
+  spoolOwners?: readonly string[];
   logger: Logger;
   schedule(work: () => void, ms: number): () => void;
   /** the process has to start again */
@@ -85,6 +89,9 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
   const keys = openKeyReader({ io, folder, shard });
   const segments = openSegmentReader({ io, folder });
 
+  const large = await LargeFiles.open(io, folder);
+  const spoolOwners = options.spoolOwners ?? [];
+  await emptySpool(io, folder, (owner) => !spoolOwners.includes(owner));
   const { index, directory } = await caughtUp(options, log, { keys, segments });
   const addresses = createAddresses(directory);
   leafClock = createLeafClock(index.marks());
@@ -99,6 +106,11 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
   const ledger = await LedgerWriter.open(io, path.join(folder, 'ledger', `g${log.generation}`));
   const listeners = new Set<(change: MailstoreChange) => void>();
 
+  const ownFiles: OwnFiles = createOwnFiles({ large, log, index, keys, logger, failed: options.failed });
+  // Told by the index and, before anything is removed, by the log itself; nobody waits for it.
+  const unknown = (await large.ids()).filter((id) => index.messageById(id) === null);
+  void ownFiles.sweep(unknown);
+
   let heads: ReturnType<typeof createHeads> | null = null;
   const queue = createCommitQueue({
     log,
@@ -110,12 +122,15 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
     leafClock,
     random: io.random,
     logger,
-    committed: (group, draft) =>
+    committed: (group, draft) => {
+      for (const event of draft.events) if (event.type === 'erased') event.keys.forEach(keys.forget);
+      ownFiles.erased(draft.erasedMessages);
       heads?.committed(
         { first: group.firstSeq, recordLeafHashes: group.recordHashes.map(leafHash) },
         draft,
         group.leaves.map(({ octets }) => octets),
-      ),
+      );
+    },
     notify: (changes) => {
       for (const change of changes) for (const listener of listeners) listener(change);
     },
@@ -160,8 +175,9 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
     sealStatus: () => (heads as NonNullable<typeof heads>).status(),
     settleHeads: () => (heads as NonNullable<typeof heads>).settle(),
     resolve: async (address) => addresses.resolve(address),
-    deliver: (message, recipients) => queue.submit(deliver(message, recipients)),
-    append: (request) => queue.submit(append(request)),
+    deliver: (message, recipients) =>
+      ownFiles.with(message, () => queue.submit(deliver(message, recipients))),
+    append: (request) => ownFiles.with(request.message, () => queue.submit(append(request))),
     createMailbox: (request) => queue.submit(createMailbox(request)),
     deleteMailbox: (request) => queue.submit(deleteMailbox(request)),
     renameMailbox: (request) => queue.submit(renameMailbox(request)),
@@ -191,6 +207,7 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
       await heads?.settle();
       await heads?.stop();
       await queue.close();
+      await ownFiles.stop();
       // The directory follows only its own rows while running: now it says how far the log goes.
       directory.apply([], index.appliedSeq());
       await log.close();

@@ -15,8 +15,11 @@ export interface IoFile {
   close(): Promise<void>;
 }
 
-/** `read` and `write` need the file; `create` makes it where it is absent; `create-new` refuses one that exists. All but `read` read and write. */
-export type OpenHow = 'read' | 'write' | 'create-new' | 'create';
+/**
+ * `read` and `write` need the file; `create` makes it where it is absent; `create-new` refuses one that exists, and so does
+ * `create-new-synced`, whose every write is durable, with the file's size, when it resolves. All but `read` read and write.
+ */
+export type OpenHow = 'read' | 'write' | 'create-new' | 'create-new-synced' | 'create';
 
 export interface FileStat {
   kind: 'file' | 'folder';

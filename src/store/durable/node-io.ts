@@ -1,15 +1,18 @@
 import fs from 'node:fs';
 import { promisify } from 'node:util';
 import { systemClock, systemRandom } from '#base/clock';
+import type { FengniError } from '#base/errors';
 import type { FileStat, Io, IoFile, OpenHow } from './io.ts';
 import { ioError, poisonedError } from './io-error.ts';
 
-const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_DIRECTORY } = fs.constants;
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_DIRECTORY, O_DSYNC } = fs.constants;
 const flags: Readonly<Record<OpenHow, number>> = {
   read: O_RDONLY,
   write: O_RDWR,
   create: O_RDWR | O_CREAT,
   'create-new': O_RDWR | O_CREAT | O_EXCL,
+  // Where fsync is not to be had, under Node's permission model: the kernel syncs with each write (open(2), O_DSYNC).
+  'create-new-synced': O_RDWR | O_CREAT | O_EXCL | O_DSYNC,
 };
 
 /** The most pieces one `writev` takes (IOV_MAX on Linux). */
@@ -35,7 +38,8 @@ const stat = promisify(fs.stat);
 export const nodeIo: Io = {
   clock: systemClock,
   random: systemRandom,
-  open: async (path, how) => new NodeFile(path, await done('open', path, open(path, flags[how], 0o600))),
+  open: async (path, how) =>
+    new NodeFile(path, await done('open', path, open(path, flags[how], 0o600)), how === 'create-new-synced'),
   readFile: async (path) => {
     const file = await nodeIo.open(path, 'read');
     try {
@@ -86,12 +90,14 @@ export const nodeIo: Io = {
 class NodeFile implements IoFile {
   readonly #path: string;
   readonly #descriptor: number;
+  readonly #isSynced: boolean;
   #poisoned = false;
   #closed = false;
 
-  constructor(path: string, descriptor: number) {
+  constructor(path: string, descriptor: number, isSynced: boolean) {
     this.#path = path;
     this.#descriptor = descriptor;
+    this.#isSynced = isSynced;
   }
 
   async read(into: Uint8Array, position: number): Promise<number> {
@@ -172,6 +178,12 @@ class NodeFile implements IoFile {
     if (this.#poisoned) throw poisonedError(this.#path);
   }
 
+  #writeFailed(error: unknown): FengniError {
+    // A write that syncs and fails leaves pages that a later one would pass over, like a sync that failed.
+    if (this.#isSynced) this.#poisoned = true;
+    return ioError('write', this.#path, systemCode(error), error);
+  }
+
   #readOnce(into: Uint8Array, offset: number, position: number): Promise<number> {
     return new Promise((resolve, reject) => {
       fs.read(this.#descriptor, into, offset, into.length - offset, position, (error, length) =>
@@ -183,7 +195,7 @@ class NodeFile implements IoFile {
   #writeOnce(pieces: readonly Uint8Array[], position: number): Promise<number> {
     return new Promise((resolve, reject) => {
       fs.writev(this.#descriptor, pieces as Uint8Array[], position, (error, length) =>
-        error === null ? resolve(length) : reject(ioError('write', this.#path, systemCode(error), error)),
+        error === null ? resolve(length) : reject(this.#writeFailed(error)),
       );
     });
   }

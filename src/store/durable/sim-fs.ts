@@ -48,6 +48,7 @@ const sectorBytes = 512;
  * - a write reaches the cache; each 512-octet sector reaches the disk whole, at any time and in any order, at the latest with a sync of its file that started after the write ended;
  * - after a cut each sector never synced holds what was there before, any version written since, and where the file had not been that long zeros or garbage; a file whose growth was not synced may have any of its lengths, or be padded to a page with garbage;
  * - a name made, renamed or removed is durable only after a sync of its folder; without it any subset of such changes survives; a sync of the file alone does not name it;
+ * - a write to a file opened `create-new-synced` is followed by a data sync before it resolves;
  * - a sync that fails drops the dirty pages: they stay readable (or fall back to the disk) and no later sync writes them;
  * - after `power-cut` every call fails; `cutPower` tells what survived, as a new machine.
  *
@@ -123,13 +124,14 @@ export class SimFs implements Io {
     const { folder, name } = this.#locate('open', path);
     let node = folder.entries.get(name);
     if (node?.kind === 'folder') throw ioError('open', path, 'EISDIR');
-    if (node !== undefined && how === 'create-new') throw ioError('open', path, 'EEXIST');
+    if (node !== undefined && (how === 'create-new' || how === 'create-new-synced'))
+      throw ioError('open', path, 'EEXIST');
     if (node === undefined) {
       if (how === 'read' || how === 'write') throw ioError('open', path, 'ENOENT');
       node = newFile(this.#nextInode++, this.#nowMs);
       link(folder, name, node);
     }
-    return this.#handle(path, node);
+    return this.#handle(path, node, how === 'create-new-synced');
   }
 
   async readFile(path: string): Promise<Uint8Array> {
@@ -242,7 +244,7 @@ export class SimFs implements Io {
     }
   }
 
-  #handle(path: string, node: File): IoFile {
+  #handle(path: string, node: File, isSynced: boolean): IoFile {
     let poisoned = false;
     let closed = false;
     const usable = (operation: string): void => {
@@ -287,6 +289,8 @@ export class SimFs implements Io {
             writeCache(node, part, position);
           },
         );
+        // A write that syncs is two things: octets in the cache, and then all of them on the disk.
+        if (isSynced) await sync('data-sync');
       },
       dataSync: () => sync('data-sync'),
       sync: () => sync('sync'),

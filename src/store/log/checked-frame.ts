@@ -3,6 +3,7 @@ import { ascii, equalBytes } from '#base/bytes';
 import {
   type FrameHead,
   frameLimits,
+  frameTypes,
   isZeros,
   parseFrameHead,
   places,
@@ -58,7 +59,7 @@ const noOctets = new Uint8Array(0);
 interface Parts {
   leaf: Uint8Array;
   paddingIsZeros: boolean;
-  /** SHA-256(stored octets ‖ stored head); null when the octets are not here */
+  /** SHA-256(stored octets ‖ stored head), as far as they stand in the frame; null when they are erased */
   storedHash: Uint8Array | null;
   /** for erased frames: what is left of head and octets */
   restIsZeros: boolean;
@@ -74,16 +75,16 @@ const keepsBody = ({ record, storage }: FrameHead): boolean =>
 const partsOf = (head: FrameHead, whole: Uint8Array): Parts => {
   const { leafAt, headAt, octetsAt, endAt, storage } = head;
   const octets = whole.subarray(octetsAt, endAt);
-  const single = storage.storedLength === 0 || storage.headStoredLength === 0;
-  const here = storage.place === places.here;
+  const single = octets.length === 0 || storage.headStoredLength === 0;
   return {
     leaf: headAt === leafAt ? noOctets : whole.slice(leafAt, headAt),
     paddingIsZeros: isZeros(whole.subarray(endAt)),
-    storedHash: !here
-      ? null
-      : single
-        ? sha256(whole.subarray(headAt, endAt))
-        : sha256Of([octets, whole.subarray(headAt, octetsAt)]),
+    storedHash:
+      storage.place === places.erased
+        ? null
+        : single
+          ? sha256(whole.subarray(headAt, endAt))
+          : sha256Of([octets, whole.subarray(headAt, octetsAt)]),
     restIsZeros: storage.place !== places.erased || isZeros(whole.subarray(headAt, endAt)),
     clearBody: keepsBody(head) ? octets.slice() : null,
   };
@@ -95,7 +96,7 @@ const readParts = async (window: Window, offset: number, head: FrameHead): Promi
   const leaf = (await window.view(offset + leafAt, headAt - leafAt)).slice();
   const clearBody = keepsBody(head) ? (await window.view(offset + octetsAt, endAt - octetsAt)).slice() : null;
   let storedHash: Uint8Array | null = null;
-  if (storage.place === places.here) {
+  if (storage.place !== places.erased) {
     const hash = createHash('sha256');
     await window.hash([hash], offset + octetsAt, endAt - octetsAt);
     await window.hash([hash], offset + headAt, octetsAt - headAt);
@@ -122,6 +123,8 @@ const wrongPart = ({ record, storage }: FrameHead, parts: Parts): string | null 
   }
   const clear = record.key === null;
   if (clear && storage.headStoredLength !== 0) return 'headStoredLength';
+  // Only a message has octets that can be large, and its key opens them.
+  if (storage.place === places.ownFile && (clear || record.type !== frameTypes.MSG)) return 'place';
   if (parts.storedHash === null) return null;
   if (!equalBytes(parts.storedHash, storage.storedHash)) return 'storedHash';
   if (!clear || storage.encoding !== 0) return null;

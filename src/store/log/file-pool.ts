@@ -14,24 +14,32 @@ export class FilePool<T> {
 
   /** A file that could not be opened is tried again the next time. */
   async use<R>(name: string, task: (file: T) => Promise<R>): Promise<R> {
+    const { file, release } = await this.acquire(name);
+    try {
+      return await task(file);
+    } finally {
+      release();
+    }
+  }
+
+  /** As `use`, for what does not end with one call; `release` once. */
+  async acquire(name: string): Promise<{ file: T; release(): void }> {
     let entry = this.#entries.get(name);
     // Least recently used first: a map keeps the order of insertion.
     if (entry !== undefined) this.#entries.delete(name);
     else entry = { opening: this.#open(name), users: 0 };
     this.#entries.set(name, entry);
     entry.users++;
-    try {
-      let file: T;
-      try {
-        file = await entry.opening;
-      } catch (error) {
-        if (this.#entries.get(name) === entry) this.#entries.delete(name);
-        throw error;
-      }
-      return await task(file);
-    } finally {
+    const release = (): void => {
       entry.users--;
       this.#evict();
+    };
+    try {
+      return { file: await entry.opening, release };
+    } catch (error) {
+      if (this.#entries.get(name) === entry) this.#entries.delete(name);
+      release();
+      throw error;
     }
   }
 

@@ -37,13 +37,21 @@ export type DraftBody =
       kind: 'sealed';
       /** age payload of the head */
       storedHead: Uint8Array;
-      /** age payload of the octets, in pieces; none for all but MSG */
+      /** age payload of the octets, in pieces; none for all but MSG, and none with a file of their own */
       storedOctets: readonly Uint8Array[];
+      /** the file that has the octets, durable under its name already; null or left out where they stand in the frame */
+      ownFile?: OwnFile | null;
       /** SHA-256 of the plaintext head */
       bodyCommitment: Uint8Array;
-      /** SHA-256(stored octets ‖ stored head) */
+      /** SHA-256(stored octets ‖ stored head), with a file of their own of the head alone */
       storedHash: Uint8Array;
     };
+
+/** The payload of a large body, as it lies in `large/`. */
+export interface OwnFile {
+  lengthBytes: number;
+  sha256: Uint8Array;
+}
 
 export interface FrameDraft {
   type: FrameTypeName;
@@ -302,10 +310,11 @@ export class Group implements GroupBuilder {
       },
       {
         encoding: 0,
-        place: places.here,
+        place: stored.fileHash === null ? places.here : places.ownFile,
         headStoredLength: stored.head.length,
         storedLength: stored.octetsLength,
         storedHash: stored.hash,
+        fileHash: stored.fileHash,
       },
       leaf ?? noOctets,
     );
@@ -379,6 +388,7 @@ interface StoredParts {
   octets: readonly Uint8Array[];
   octetsLength: number;
   hash: Uint8Array;
+  fileHash: Uint8Array | null;
   commitment: Uint8Array;
 }
 
@@ -392,7 +402,10 @@ const storedParts = (draft: FrameDraft): StoredParts => {
   const { body } = draft;
   if (body.kind === 'sealed') {
     const { storedHead: head, storedOctets: octets, bodyCommitment, storedHash } = body;
-    const octetsLength = octets.reduce((sum, piece) => sum + piece.length, 0);
+    const ownFile = body.ownFile ?? null;
+    if (ownFile !== null && (octets.length > 0 || ownFile.sha256.length !== 32 || draft.type !== 'MSG'))
+      throw wrongDraft(draft, 'octets lie in the frame or in a file of their own');
+    const octetsLength = ownFile?.lengthBytes ?? octets.reduce((sum, piece) => sum + piece.length, 0);
     const possible =
       plainLengthOf(head.length) !== null && (octetsLength === 0 || plainLengthOf(octetsLength) !== null);
     if (!possible || head.length > frameLimits.headStoredBytesMax)
@@ -401,12 +414,27 @@ const storedParts = (draft: FrameDraft): StoredParts => {
     // Recovery drops a last group in which one hash is wrong: a mistake of another process must end here.
     if (!equalBytes(sha256Of([...octets, head]), storedHash))
       throw wrongDraft(draft, 'storedHash is another');
-    return { head, octets, octetsLength, hash: storedHash, commitment: bodyCommitment };
+    const fileHash = ownFile?.sha256 ?? null;
+    return { head, octets, octetsLength, hash: storedHash, fileHash, commitment: bodyCommitment };
   }
   if (body.kind === noBody.kind || body.octets.length === 0)
-    return { head: noOctets, octets: [], octetsLength: 0, hash: noOctetsHash, commitment: zeroHash };
+    return {
+      head: noOctets,
+      octets: [],
+      octetsLength: 0,
+      hash: noOctetsHash,
+      fileHash: null,
+      commitment: zeroHash,
+    };
   const hash = sha256(body.octets);
-  return { head: noOctets, octets: [body.octets], octetsLength: body.octets.length, hash, commitment: hash };
+  return {
+    head: noOctets,
+    octets: [body.octets],
+    octetsLength: body.octets.length,
+    hash,
+    fileHash: null,
+    commitment: hash,
+  };
 };
 
 /** The slots of a group as what is written where, one run a key file. */

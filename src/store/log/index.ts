@@ -9,7 +9,7 @@
 export { groupFramesMax } from './chain.ts';
 export { type CheckOptions, type CheckSummary, checkSegments, type Deviation } from './check-segments.ts';
 export type { CheckedFrame } from './checked-frame.ts';
-export type { DraftBody, FrameDraft, GroupBuilder, GroupLeaf, Placed } from './group-builder.ts';
+export type { DraftBody, FrameDraft, GroupBuilder, GroupLeaf, OwnFile, Placed } from './group-builder.ts';
 export { type FileKey, type KeyReader, openKeyReader } from './key-reader.ts';
 export type { CommittedGroup } from './log.ts';
 export {
@@ -32,6 +32,7 @@ export type { KnownHead, LogRefusal } from './refusal.ts';
 export {
   type Frame,
   type FrameAddress,
+  messageIdOf,
   openHead,
   openSegmentReader,
   type SegmentReader,

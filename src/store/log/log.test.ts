@@ -395,6 +395,7 @@ const segmentWith = (type: number, critical: boolean): Uint8Array => {
     headStoredLength: 0,
     storedLength: octets.length,
     storedHash: sha256(octets),
+    fileHash: null,
   });
   const padded = (pieces: Uint8Array[], to: number): Uint8Array => {
     const length = concat(pieces).length;

@@ -6,6 +6,7 @@ import {
   type FrameHead,
   frameLimits,
   isZeros,
+  largeFileName,
   openPayload,
   openWholePayload,
   type PayloadReader,
@@ -15,7 +16,7 @@ import {
   segmentFileName,
   sha256,
 } from '#store/segments';
-import { leafHash } from '#trust/seal';
+import { isMessageLeaf, leafHash, messageId, parseLeaf } from '#trust/seal';
 import { FilePool } from './file-pool.ts';
 
 /** Where a frame lies. */
@@ -62,6 +63,8 @@ export interface SegmentReader {
 /** Read at once, whatever the frame: most mail fits. */
 const firstReadBytes = 16_384;
 const openFilesMax = 64;
+/** files in `large/` that are kept open while nobody reads them: none, so that one that was erased is gone */
+const idleLargeFilesMax = 0;
 
 /** @param options.folder DATA */
 export const openSegmentReader = (options: { io: Io; folder: string }): SegmentReader => {
@@ -72,6 +75,61 @@ export const openSegmentReader = (options: { io: Io; folder: string }): SegmentR
     open: (name) => io.open(`${folder}/segments/${name}`, 'read'),
     close: (file) => file.close(),
   });
+
+  const largeFiles = new FilePool<{ file: IoFile; sizeBytes: number }>({
+    filesMax: idleLargeFilesMax,
+    open: async (name) => {
+      const file = await io.open(`${folder}/large/${name}`, 'read');
+      return { file, sizeBytes: await file.size() };
+    },
+    close: ({ file }) => file.close(),
+  });
+
+  /** The octets that lie in a file of their own; it is open as long as a range is being read. */
+  const openOwnFile = async (
+    frame: Frame,
+    fileKey: Uint8Array,
+    chunkHashes: Uint8Array | null,
+  ): Promise<PayloadReader> => {
+    const { address, head } = frame;
+    const { storedLength } = head.storage;
+    const id = messageIdOf(frame);
+    if (id === null) throw damaged(address, await nameOf(address.segment), 'leaf');
+    const name = largeFileName(id);
+    const hold = async (): Promise<{ file: IoFile; release(): void }> => {
+      try {
+        const { file, release } = await largeFiles.acquire(name);
+        if (file.sizeBytes === storedLength) return { file: file.file, release };
+        release();
+        throw largeDamaged(name, `it has ${file.sizeBytes} octets instead of ${storedLength}`);
+      } catch (error) {
+        if (!(error instanceof FengniError) || error.code !== 'file-not-found') throw error;
+        throw largeDamaged(name, 'the file is missing');
+      }
+    };
+    const read = async (position: number, lengthBytes: number): Promise<Uint8Array> => {
+      const { file, release } = await hold();
+      try {
+        const octets = new Uint8Array(lengthBytes);
+        if ((await file.read(octets, position)) < lengthBytes) throw largeDamaged(name, 'it became shorter');
+        return octets;
+      } finally {
+        release();
+      }
+    };
+    const payload = await openPayload({ storedLength, read }, fileKey, chunkHashes);
+    return {
+      lengthBytes: payload.lengthBytes,
+      async *range(start, end) {
+        const { release } = await hold();
+        try {
+          yield* payload.range(start, end);
+        } finally {
+          release();
+        }
+      },
+    };
+  };
 
   const nameOf = async (segment: number): Promise<string> => {
     if (!revisions.has(segment)) {
@@ -120,8 +178,9 @@ export const openSegmentReader = (options: { io: Io; folder: string }): SegmentR
 
     async openOctets(frame, fileKey, chunkHashes) {
       const { address, head, storedOctets } = frame;
+      if (head.storage.place === places.ownFile) return openOwnFile(frame, fileKey, chunkHashes);
       const name = await nameOf(address.segment);
-      if (head.storage.place !== places.here) throw damaged(address, name, 'place (the octets are not here)');
+      if (head.storage.place !== places.here) throw damaged(address, name, 'place (the octets are erased)');
       return openPayload(
         {
           storedLength: head.storage.storedLength,
@@ -137,8 +196,21 @@ export const openSegmentReader = (options: { io: Io; folder: string }): SegmentR
       );
     },
 
-    close: () => files.close(),
+    close: async () => {
+      await files.close();
+      await largeFiles.close();
+    },
   };
+};
+
+/** Whose body a frame has, by its leaf; null for a frame that is no message's. */
+export const messageIdOf = (frame: Pick<Frame, 'leaf'>): string | null => {
+  try {
+    const leaf = parseLeaf(frame.leaf);
+    return isMessageLeaf(leaf) ? messageId(leaf.msg) : null;
+  } catch {
+    return null;
+  }
 };
 
 /**
@@ -191,5 +263,12 @@ const damaged = (address: FrameAddress, name: string, field: string): FengniErro
   new FengniError('frame-damaged', {
     subject: `segments/${name}, frame at offset ${address.offset}: ${field}`,
     remedy: 'run "fengni verify --repair"',
+    exitStatus: 1,
+  });
+
+const largeDamaged = (name: string, what: string): FengniError =>
+  new FengniError('frame-damaged', {
+    subject: `large/${name}: ${what}`,
+    remedy: 'run "fengni verify --repair --from COPY"',
     exitStatus: 1,
   });

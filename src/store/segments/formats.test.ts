@@ -5,7 +5,7 @@ import { equalBytes, utf8 } from '#base/bytes';
 import { canonicalJson } from '#base/canonical-json';
 import { leafHash } from '#trust/seal';
 import * as frameFuzz from './frame.fuzz.ts';
-import { encodeFrameHead, frameTypes, parseFrameHead } from './frame.ts';
+import { encodeFrameHead, frameTypes, parseFrameHead, places } from './frame.ts';
 import {
   encodeCommitBody,
   encodeSealBody,
@@ -80,7 +80,7 @@ test('a frame comes back from its octets, and no changed octet of storage header
     storedHash: hash,
   });
   fc.assert(
-    fc.property(arbitrary, fc.nat(8 * 232 - 1), (draft, bit) => {
+    fc.property(arbitrary, fc.nat(8 * 232 - 1), hash, (draft, bit, sha256OfFile) => {
       const leaf = draft.leaf ?? new Uint8Array(0);
       const {
         type,
@@ -105,13 +105,15 @@ test('a frame comes back from its octets, and no changed octet of storage header
         bodyCommitment,
         prev,
       };
-      const storage = { encoding, place, headStoredLength, storedLength, storedHash };
+      const fileHash = place === places.ownFile ? sha256OfFile : null;
+      const storage = { encoding, place, headStoredLength, storedLength, storedHash, fileHash };
       const { octets, recordHash } = encodeFrameHead(record, storage, leaf);
       const parsed = parseFrameHead(octets);
       assert(parsed.kind === 'frame');
       assert.deepEqual(encodeFrameHead(parsed.frame.record, parsed.frame.storage, leaf).octets, octets);
       assert(equalBytes(parsed.frame.recordHash, recordHash));
-      assert.equal(parsed.frame.headAt, 232 + leaf.length);
+      assert.deepEqual(parsed.frame.storage, storage);
+      assert.equal(parsed.frame.headAt, (fileHash === null ? 232 : 264) + leaf.length);
       assert.equal(parseFrameHead(flipped(octets, bit)).kind, 'bad');
     }),
   );

@@ -5,6 +5,7 @@ import {
   type FrameRecord,
   frameHeadNeeds,
   frameTypes,
+  ownFileHeaderBytes,
   parseFrameHead,
   type StorageHeader,
   storageHeaderBytes,
@@ -30,6 +31,7 @@ const storage = (change: Partial<StorageHeader>): StorageHeader => ({
   headStoredLength: 0,
   storedLength: 0,
   storedHash: sha256(new Uint8Array(0)),
+  fileHash: null,
   ...change,
 });
 
@@ -53,6 +55,11 @@ export const seeds: Uint8Array[] = [
     storage({ place: 2 }),
     new Uint8Array(0),
   ).octets,
+  encodeFrameHead(
+    record({ type: frameTypes.MSG, key: { epoch: 1, slot: 3 } }),
+    storage({ place: 1, headStoredLength: 132, storedLength: 2 ** 40, fileHash: sha256(leaf) }),
+    new Uint8Array(0),
+  ).octets,
 ];
 
 /** What is accepted is what the encoder writes. */
@@ -65,7 +72,8 @@ export const run = (data: Uint8Array): void => {
   }
   const { frame } = parsed;
   assert(frame.lengthBytes % 8 === 0 && frame.lengthBytes >= frame.endAt && frame.endAt >= frame.octetsAt);
-  if (frame.leafAt !== storageHeaderBytes + 128) return;
+  const headerBytes = frame.storage.fileHash === null ? storageHeaderBytes : ownFileHeaderBytes;
+  if (frame.leafAt !== headerBytes + 128) return;
   const again = encodeFrameHead(frame.record, frame.storage, new Uint8Array(0));
   assert.deepEqual(again.octets, new Uint8Array(data.subarray(0, frame.leafAt)));
   assert.deepEqual(again.recordHash, frame.recordHash);

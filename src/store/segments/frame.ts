@@ -28,6 +28,8 @@ export const isKnownFrameType = (type: number): boolean => typeNames.has(type);
 export const places = { here: 0, ownFile: 1, erased: 2 } as const;
 
 export const storageHeaderBytes = 104;
+/** with place “own file”: SHA-256 of that file stands behind the rest */
+export const ownFileHeaderBytes = storageHeaderBytes + 32;
 export const recordBytes = 128;
 export const frameAlignBytes = 8;
 export const groupAlignBytes = 512;
@@ -66,10 +68,12 @@ export interface StorageHeader {
   encoding: number;
   place: number;
   headStoredLength: number;
-  /** stored octets without the head */
+  /** stored octets without the head, wherever they lie */
   storedLength: number;
-  /** SHA-256(stored octets ‖ stored head) */
+  /** SHA-256(stored octets ‖ stored head) of what stands in the frame: with “own file” of the head alone */
   storedHash: Uint8Array;
+  /** SHA-256 of the file that has the octets; null when they have none of their own */
+  fileHash: Uint8Array | null;
 }
 
 export interface FrameHead {
@@ -111,20 +115,23 @@ export const encodeFrameHead = (
   leaf: Uint8Array,
   spareBytes = 0,
 ): { octets: Uint8Array; recordHash: Uint8Array } => {
-  const octets = new Uint8Array(storageHeaderBytes + recordBytes + leaf.length + spareBytes);
-  const recordOctets = octets.subarray(storageHeaderBytes, storageHeaderBytes + recordBytes);
+  const { fileHash } = storage;
+  const headerBytes = fileHash === null ? storageHeaderBytes : ownFileHeaderBytes;
+  const octets = new Uint8Array(headerBytes + recordBytes + leaf.length + spareBytes);
+  const recordOctets = octets.subarray(headerBytes, headerBytes + recordBytes);
   writeRecord(recordOctets, record);
-  octets.set(leaf, storageHeaderBytes + recordBytes);
+  octets.set(leaf, headerBytes + recordBytes);
+  if (fileHash !== null) octets.set(fileHash, storageHeaderBytes);
   const view = viewOf(octets);
   octets.set(magic, 0);
-  view.setUint16(4, storageHeaderBytes);
+  view.setUint16(4, headerBytes);
   octets[6] = 1;
   octets[7] = storage.encoding;
   octets[8] = storage.place;
   view.setUint32(12, storage.headStoredLength);
   putU64(view, 16, storage.storedLength);
   octets.set(storage.storedHash, 24);
-  octets.set(storageChecksum(octets, storageHeaderBytes, recordOctets), 72);
+  octets.set(storageChecksum(octets, headerBytes, recordOctets), 72);
   return { octets, recordHash: sha256(recordOctets) };
 };
 
@@ -171,6 +178,7 @@ export const parseFrameHead = (octets: Uint8Array): ParsedFrameHead => {
   if (octets[6] !== 1) return bad('version');
   const place = octets[8] as number;
   if (place > places.erased) return bad('place');
+  if (place === places.ownFile && headerLength < ownFileHeaderBytes) return bad('headerLength');
   if (!isZeros(octets.subarray(9, 12)) || !isZeros(octets.subarray(56, 72))) return bad('reserved octets');
   const headStoredLength = view.getUint32(12);
   const storedLength = getU64(view, 16);
@@ -192,6 +200,7 @@ export const parseFrameHead = (octets: Uint8Array): ParsedFrameHead => {
         headStoredLength,
         storedLength,
         storedHash: copyOf(octets, 24, 56),
+        fileHash: place === places.ownFile ? copyOf(octets, storageHeaderBytes, ownFileHeaderBytes) : null,
       },
       record,
       recordHash: sha256(recordOctets),

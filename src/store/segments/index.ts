@@ -20,6 +20,7 @@ export {
   groupAlignBytes,
   isKnownFrameType,
   type KeyRef,
+  ownFileHeaderBytes,
   type ParsedFrameHead,
   parseFrameHead,
   places,
@@ -55,7 +56,14 @@ export {
   slotStates,
   slotsPerEpoch,
 } from './key-file.ts';
-export { keyFileName, parseKeyFileName, parseSegmentFileName, segmentFileName } from './names.ts';
+export {
+  keyFileName,
+  largeFileName,
+  parseKeyFileName,
+  parseLargeFileName,
+  parseSegmentFileName,
+  segmentFileName,
+} from './names.ts';
 export {
   chunkBytes,
   openPayload,

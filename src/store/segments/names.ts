@@ -16,3 +16,10 @@ export const keyFileName = (epoch: number): string => `${String(epoch).padStart(
 
 export const parseKeyFileName = (name: string): number | null =>
   /^\d{8}\.fkeys$/.test(name) ? Number(name.slice(0, 8)) : null;
+
+/** `large/<id of the message>.flarge` */
+export const largeFileName = (id: string): string => `${id}.flarge`;
+
+/** @returns the id, or null for a name that no message has */
+export const parseLargeFileName = (name: string): string | null =>
+  /^([a-z2-7]{25}[aeimquy4])\.flarge$/.exec(name)?.[1] ?? null;

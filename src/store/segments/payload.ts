@@ -102,6 +102,17 @@ export class PayloadSealer {
     };
   }
 
+  /** octets that are kept until their chunk is complete */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** SHA-256 of the stored octets alone, as of a file that holds them. After `finish`, before `storedHash`. */
+  fileHash(): Uint8Array {
+    if (!this.#finished) throw new Error('the payload is not finished');
+    return this.#storedHash.copy().digest();
+  }
+
   /** The frame's `storedHash`: SHA-256(stored octets ‖ stored head). Once, after `finish`. */
   storedHash(storedHead: Uint8Array): Uint8Array {
     if (!this.#finished) throw new Error('the payload is not finished');

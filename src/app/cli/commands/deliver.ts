@@ -4,6 +4,8 @@ import { say } from '#base/text';
 import { parseEnvelopeAddress } from '#message/address';
 import type { Refusal } from '#protocols/smtp';
 import { createInbound, type LocalTransaction, readMailFile } from '#services/inbound';
+import { nodeIo } from '#store/durable';
+import { openSpool } from '#store/large';
 import type { Command } from '../command.ts';
 import { UsageError } from '../usage-error.ts';
 import { readStandardInput } from './standard-input.ts';
@@ -49,6 +51,7 @@ export const command: Command = {
         clock: systemClock,
         random: systemRandom,
         logger: { ...context.logger, info: () => {} },
+        large: { spool: openSpool({ io: nodeIo, folder: await context.dataFolder(), owner: 'local' }) },
         heldBytesMax: 2 * sizeBytesMax,
       });
       const transaction: LocalTransaction = {
