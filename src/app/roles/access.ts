@@ -10,6 +10,7 @@ import { createLogin } from '#services/login';
 import { createImapLogin } from '#services/mailboxes';
 import { createPop3Login } from '#services/maildrop';
 import { nodeIo } from '#store/durable';
+import { emptySpool, openSpool } from '#store/large';
 import { openSqliteIndex } from '#store/sqlite';
 import { serveSockets } from './listen.ts';
 import type { RoleContext, RunningRole } from './role-main.ts';
@@ -19,7 +20,7 @@ const shard = 0;
 /** how long a command waits for a writer that is starting again */
 const writerWaitMs = 10_000;
 
-/** Mail read: IMAP and POP3. It reads index, segments and keys; it writes nothing, the writer does. */
+/** Mail read: IMAP and POP3. It reads index, segments and keys; it writes nothing but ciphertext into `spool/`, the writer does. */
 export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> => {
   const { config, dataFolder } = start;
   const socket = (name: string): string => path.join(dataFolder, 'run', name);
@@ -63,6 +64,8 @@ export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> 
     clock: systemClock,
     log: logger,
   });
+  await emptySpool(nodeIo, dataFolder, (owner) => owner === 'access');
+  let isDiskNearlyFull = start.isDiskNearlyFull;
   const imapLogin = createImapLogin({
     login,
     index,
@@ -71,6 +74,8 @@ export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> 
     clock: systemClock,
     random: systemRandom,
     logger,
+    large: { spool: openSpool({ io: nodeIo, folder: dataFolder, owner: 'access' }) },
+    isDiskNearlyFull: () => isDiskNearlyFull,
   });
   const imap = createImapListener({
     settings: {
@@ -102,5 +107,8 @@ export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> 
       index.close();
     },
     tls: (material) => tls?.update(material),
+    disk: (isNearlyFull) => {
+      isDiskNearlyFull = isNearlyFull;
+    },
   };
 };

@@ -5,6 +5,8 @@ import { createCounters, createSessionGate, sessionGateDefaults } from '#net/con
 import { createMailstoreClient } from '#net/mailstore';
 import { createSmtpServer, smtpServerDefaults } from '#net/smtp-in';
 import { createInbound } from '#services/inbound';
+import { nodeIo } from '#store/durable';
+import { emptySpool, openSpool } from '#store/large';
 import { serveSockets } from './listen.ts';
 import type { RoleContext, RunningRole } from './role-main.ts';
 import { roleTls } from './tls.ts';
@@ -14,7 +16,7 @@ const heldBytesMax = 512 * MiB;
 /** how long a command waits for a writer that is starting again */
 const writerWaitMs = 10_000;
 
-/** Mail in: the process that talks to strangers. It opens neither index nor mail nor secrets. */
+/** Mail in: the process that talks to strangers. It opens neither index nor mail nor secrets; it writes ciphertext into `spool/`. */
 export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> => {
   const { config } = start;
   const { hostname } = config.server;
@@ -33,6 +35,7 @@ export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> 
       () => {},
     );
   }, 5_000);
+  await emptySpool(nodeIo, start.dataFolder, (owner) => owner === 'mx');
   let isDiskNearlyFull = start.isDiskNearlyFull;
   const inbound = createInbound({
     writer,
@@ -41,6 +44,7 @@ export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> 
     clock: systemClock,
     random: systemRandom,
     logger,
+    large: { spool: openSpool({ io: nodeIo, folder: start.dataFolder, owner: 'mx' }) },
     heldBytesMax,
     isDiskNearlyFull: () => isDiskNearlyFull,
   });

@@ -30,6 +30,7 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
   const opened = await openWriter({
     io: nodeIo,
     folder: dataFolder,
+    spoolOwners: ['mx', 'access'],
     shard,
     hostname: config.server.hostname,
     projections: (fresh) => projectionsIn(dataFolder, fresh),
