@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import path from 'node:path';
 import { before, test } from 'node:test';
-import { runCli } from '#app/cli';
-import { buildMailFolder, copyFolder, type MailFolder } from './support/damage/mail-folder.ts';
+import { buildMailFolder, type MailFolder } from './support/damage/mail-folder.ts';
 import { type Damage, damages, type Planted } from './support/damage/plant.ts';
+import { runVerify, withCopy } from './support/damage/run-verify.ts';
 
 // Planted damage (issue: “each is named by verify with exit 1”). The planter shares no code with src/.
 
@@ -12,30 +10,6 @@ let built: MailFolder;
 before(async () => {
   built = await buildMailFolder();
 });
-
-const verify = async (data: string, ...args: string[]): Promise<{ status: number; text: string }> => {
-  let text = '';
-  const keep = { write: (piece: string | Uint8Array) => ((text += String(piece)), true) };
-  const status = await runCli({
-    argv: ['verify', '--data', data, ...args],
-    env: { LANG: 'C.UTF-8' },
-    cwd: built.server.folder,
-    stdin: process.stdin,
-    stdout: keep,
-    stderr: { write: () => true },
-  });
-  return { status, text };
-};
-
-const withCopy = async <T>(from: string, use: (copy: string) => Promise<T>): Promise<T> => {
-  const copy = fs.mkdtempSync(path.join(built.server.folder, 'copy-'));
-  try {
-    copyFolder(from, copy);
-    return await use(copy);
-  } finally {
-    fs.rmSync(copy, { recursive: true, force: true });
-  }
-};
 
 const assertNamed = (outcome: { status: number; text: string }, planted: Planted, name: string): void => {
   assert.equal(outcome.status, 1, `${name}: exit status, with\n${outcome.text}`);
@@ -49,7 +23,7 @@ const assertNamed = (outcome: { status: number; text: string }, planted: Planted
 
 test('an undamaged folder is good, and a copy of it', async () => {
   for (const data of [built.data, built.older]) {
-    const outcome = await withCopy(data, (copy) => verify(copy));
+    const outcome = await withCopy(data, (copy) => runVerify(copy));
     assert.equal(outcome.status, 0, outcome.text);
     assert.match(outcome.text, /Messages: \d\d checked, 0 with stored/);
   }
@@ -62,7 +36,7 @@ test('planted damage of every kind is named with exit status 1', async (t) => {
     await t.test(damage.name, () =>
       withCopy(built.data, async (copy) => {
         const planted = damage.plant(copy);
-        assertNamed(await verify(copy), planted, damage.name);
+        assertNamed(await runVerify(copy), planted, damage.name);
       }),
     );
 });

@@ -62,6 +62,21 @@ export const controlMethods = (
     await administration.removeAlias(address);
   },
   aliasList: () => ({ result: administration.aliases() }),
+  /** what "fengni verify --repair" did, in the sealed log */
+  repaired: async ({ files, from }: { files: readonly string[]; from: string }) => {
+    let seq = 0;
+    await writer.queue.submit({
+      accounts: [],
+      reads: 'rows',
+      bytes: 65_536,
+      decide: ({ draft }) => {
+        seq = draft.nextSeq;
+        draft.administrative('repair', { action: 'verify-repair', files, from });
+        return { kind: 'done' };
+      },
+    });
+    return { result: { seq } };
+  },
   /** waits until a head covers what is durable now */
   settle: async () => {
     await writer.settleHeads();

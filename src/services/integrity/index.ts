@@ -21,3 +21,4 @@ export {
 } from './sealed-place.ts';
 export { type VerifyOptions, type VerifyReport, verifyData } from './verify.ts';
 export { type Finding, type FindingCode, findingsMax, type Note, type NoteCode } from './verify-finding.ts';
+export { type Repairs, repairFormat, repairLedger, repairSegments } from './verify-repair.ts';

@@ -228,41 +228,44 @@ export class LeafTrack implements GenerationLeaves {
       this.#wrong('head-wrong', frame, `frame ${frame.seq}: a head of ${head.origin}`);
       return;
     }
-    if (this.#key !== null) this.#signature(frame, head);
-    else if (this.#waiting.length < waitingHeadsMax) this.#waiting.push({ frame, head });
+    if (this.#key !== null && !this.#signature(frame, head)) return;
+    if (this.#key === null && this.#waiting.length < waitingHeadsMax) this.#waiting.push({ frame, head });
     if (!this.whole) return;
-    if (head.size > this.count)
+    if (head.size > this.count) {
       this.#wrong(
         'head-wrong',
         frame,
         `frame ${frame.seq}: a head over ${head.size} leaves, where there are ${this.count}`,
       );
-    else {
-      const edge = head.size === 0 ? new CompactRange() : this.#edges.get(head.size);
-      if (edge === undefined) {
-        if (this.lateHeads.length < waitingHeadsMax) this.lateHeads.push({ frame, head });
-      } else this.compareHead(frame, head, edge.root());
+      return;
     }
+    const edge = head.size === 0 ? new CompactRange() : this.#edges.get(head.size);
+    if (edge === undefined) {
+      if (this.lateHeads.length < waitingHeadsMax) this.lateHeads.push({ frame, head });
+    } else if (!this.compareHead(frame, head, edge.root())) return;
     this.headBefore = this.head?.size ?? 0;
     this.head = { note, size: head.size };
   }
 
-  compareHead(frame: LeafFrame, head: SignedCheckpoint, root: Uint8Array): void {
-    if (!equalBytes(root, head.root))
-      this.#wrong(
-        'head-wrong',
-        frame,
-        `frame ${frame.seq}: a head over ${head.size} leaves of another tree (root ${hex(head.root).slice(0, 16)}…)`,
-      );
+  /** Whether a head is that of the tree of its size. */
+  compareHead(frame: LeafFrame, head: SignedCheckpoint, root: Uint8Array): boolean {
+    if (equalBytes(root, head.root)) return true;
+    this.#wrong(
+      'head-wrong',
+      frame,
+      `frame ${frame.seq}: a head over ${head.size} leaves of another tree (root ${hex(head.root).slice(0, 16)}…)`,
+    );
+    return false;
   }
 
-  #signature(frame: LeafFrame, head: SignedCheckpoint): void {
-    if (this.#key !== null && verifyNote(head.note, this.#key).kind !== 'signed')
-      this.#wrong(
-        'head-wrong',
-        frame,
-        `frame ${frame.seq}: the head is not signed by the key of its generation`,
-      );
+  #signature(frame: LeafFrame, head: SignedCheckpoint): boolean {
+    if (this.#key !== null && verifyNote(head.note, this.#key).kind === 'signed') return true;
+    this.#wrong(
+      'head-wrong',
+      frame,
+      `frame ${frame.seq}: the head is not signed by the key of its generation`,
+    );
+    return false;
   }
 
   #wrong(code: 'leaf-wrong' | 'head-wrong', frame: LeafFrame, what: string): void {

@@ -94,6 +94,7 @@ export const verifyData = async (options: VerifyOptions): Promise<VerifyReport> 
       folder,
       shard,
       live,
+      certain: { seq: durableSeq, leaves: certainLeaves(heads) },
       deviation: ({ file, offset, seq, what }) => {
         // A server goes on writing behind what it had said was durable.
         if (live && seq !== null && seq > durableSeq && durableSeq > 0) return;
@@ -141,6 +142,15 @@ export const verifyData = async (options: VerifyOptions): Promise<VerifyReport> 
     await segments.close();
     await keys.close();
   }
+};
+
+/** where only good frames are asked for */
+const nothingCertain = { seq: 0, leaves: 0 };
+
+/** The leaves that somebody signed, in the newest generation that anybody knows. */
+const certainLeaves = (heads: readonly KeptHead[]): number => {
+  const newest = Math.max(0, ...heads.map(({ generation }) => generation));
+  return Math.max(0, ...heads.filter(({ generation }) => generation === newest).map(({ size }) => size));
 };
 
 const leafOrNull = (octets: Uint8Array): ReturnType<typeof parseLeaf> | null => {
@@ -219,6 +229,7 @@ class Walk {
       folder,
       shard,
       live,
+      certain: nothingCertain,
       deviation: () => {},
       frame: (frame) => {
         open.push(frame);

@@ -107,11 +107,12 @@ export const messageIdOf = (folder: string, frame: LogFrame): string => {
   return id;
 };
 
-/** Changes a file in place. */
-export const edit = (folder: string, file: string, change: (octets: Buffer) => Buffer | void): void => {
+/** Changes a file in place, or makes other octets of it. */
+export const edit = (folder: string, file: string, change: (octets: Buffer) => unknown): void => {
   const name = path.join(folder, file);
   const octets = fs.readFileSync(name);
-  fs.writeFileSync(name, change(octets) ?? octets);
+  const changed = change(octets);
+  fs.writeFileSync(name, changed instanceof Buffer ? changed : octets);
 };
 
 export const flip = (folder: string, file: string, offset: number, bit = 0): void =>

@@ -42,11 +42,11 @@ export const damages = (folder: string): Damage[] => [
   ...misplaced(folder),
 ];
 
-const escape = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+const quoted = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 /** a line that names the file */
-const at = (file: string): RegExp => new RegExp(escape(file));
+const at = (file: string): RegExp => new RegExp(quoted(file));
 /** a line that names the file and the frame */
-const frameLine = (frame: LogFrame): RegExp => new RegExp(`${escape(frame.file)}.*#${frame.seq}\\b`);
+const frameLine = (frame: LogFrame): RegExp => new RegExp(`${quoted(frame.file)}.*#${frame.seq}\\b`);
 
 const names = (folder: string, frame: LogFrame): Planted => ({
   named: [frameLine(frame)],
@@ -198,7 +198,7 @@ const groupDamages = (folder: string): Damage[] => {
           Buffer.concat([octets.subarray(0, inner.at), octets.subarray(inner.at + inner.length)]),
         );
         return {
-          named: [new RegExp(`${escape(inner.file)}.*(#${inner.seq + 1}|\\b${inner.seq}\\b)`)],
+          named: [new RegExp(`${quoted(inner.file)}.*(#${inner.seq + 1}|\\b${inner.seq}\\b)`)],
           messages: [messageIdOf(folder, inner)],
         };
       },
@@ -216,7 +216,7 @@ const groupDamages = (folder: string): Damage[] => {
       name: 'a sector of zeros in a body',
       plant: (copy) => {
         const sector = Math.ceil(inner.octetsAt / 512) * 512 - 512;
-        edit(copy, inner.file, (octets) => void octets.fill(0, Math.max(sector, inner.headAt), sector + 512));
+        edit(copy, inner.file, (octets) => octets.fill(0, Math.max(sector, inner.headAt), sector + 512));
         return names(folder, inner);
       },
     },
@@ -224,7 +224,7 @@ const groupDamages = (folder: string): Damage[] => {
       name: 'a sector of zeros over a header',
       plant: (copy) => {
         const sector = Math.floor(inner.at / 512) * 512;
-        edit(copy, inner.file, (octets) => void octets.fill(0, sector, sector + 512));
+        edit(copy, inner.file, (octets) => octets.fill(0, sector, sector + 512));
         return { named: [at(inner.file)], messages: [messageIdOf(folder, inner)] };
       },
     },
@@ -252,7 +252,7 @@ const groupDamages = (folder: string): Damage[] => {
       plant: (copy) => {
         const offset = groupsBack(1) + 300;
         cutAt(offset)(copy);
-        return { named: [new RegExp(`${escape(last)}.*#${behind(groupsBack(1))[0]?.seq}\\b`)], messages: [] };
+        return { named: [new RegExp(`${quoted(last)}.*#${behind(groupsBack(1))[0]?.seq}\\b`)], messages: [] };
       },
     },
     {
@@ -332,11 +332,14 @@ const keyFileFlips = (folder: string): Damage[] => {
   const file = 'keys/00000000.fkeys';
   const message = allFrames(folder).filter(({ type }) => type === types.MSG)[1] as LogFrame;
   const slotAt = 512 + 128 * message.slot;
-  const named = [new RegExp(`${escape(file)} @${slotAt} #${message.seq}\\b`)];
+  const named = [new RegExp(`${quoted(file)} @${slotAt} #${message.seq}\\b`)];
   const inSlot = (name: string, change: (octets: Buffer) => void): Damage => ({
     name,
     plant: (copy) => {
-      edit(copy, file, (octets) => void change(octets));
+      edit(copy, file, (octets) => {
+        change(octets);
+        return octets;
+      });
       return { named, messages: [messageIdOf(folder, message)] };
     },
   });
@@ -380,7 +383,7 @@ const keyFileFlips = (folder: string): Damage[] => {
       name: 'a key file removed',
       plant: (copy) => {
         fs.rmSync(path.join(copy, file));
-        return { named: [new RegExp(`${escape(file)}.*missing`)], messages: [] };
+        return { named: [new RegExp(`${quoted(file)}.*missing`)], messages: [] };
       },
     },
   ];
@@ -496,7 +499,7 @@ const cellFlip = (file: string, table: string, key: readonly string[], column: s
     } finally {
       db.close();
     }
-    return { named: [new RegExp(`${escape(file)}.*\\b${table}\\b`)], messages: [] };
+    return { named: [new RegExp(`${quoted(file)}.*\\b${table}\\b`)], messages: [] };
   },
 });
 
@@ -587,7 +590,7 @@ const fileDamages = (folder: string): Damage[] => [
       const db = new DatabaseSync(path.join(copy, 'index.db'));
       db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
       db.close();
-      edit(copy, 'index.db', (octets) => void octets.fill(0, 4096, 8192));
+      edit(copy, 'index.db', (octets) => octets.fill(0, 4096, 8192));
       return { named: [/index\.db/], messages: [] };
     },
   },
@@ -703,7 +706,7 @@ const misplaced = (folder: string): Damage[] => {
       name: 'two messages exchanged as whole frames',
       plant: (copy) => {
         edit(copy, one.file, (octets) => swap(octets, one.at, two.at, one.length));
-        return { named: [new RegExp(`${escape(one.file)}.*\\b(${one.seq}|${two.seq})\\b`)], messages: ids };
+        return { named: [new RegExp(`${quoted(one.file)}.*\\b(${one.seq}|${two.seq})\\b`)], messages: ids };
       },
     },
   ];

@@ -43,7 +43,7 @@ export const command: Command = {
       tell(context, report, null);
       return statusOf(report);
     }
-    return repairFolder(context, folder, from === undefined ? null : path.resolve(context.cwd, from));
+    return await repairFolder(context, folder, from === undefined ? null : path.resolve(context.cwd, from));
   },
 };
 
@@ -151,20 +151,115 @@ const sealerState = async (folder: string): Promise<VerifyOptions['sealer']> => 
 interface RepairTold {
   done: readonly string[];
   refused: readonly string[];
+  /** of the frame that says so in the log; null when it could not be written, for the reason beside */
   seq: number | null;
   notLogged: string | null;
 }
+
+/** what one frame of the log names; more are counted */
+const loggedFilesMax = 1_000;
 
 const repairFolder = async (
   context: CommandContext,
   folder: string,
   from: string | null,
 ): Promise<ExitStatus> => {
-  void requireFolderLock;
-  void from;
-  const report = await verifyOnce(context, folder, false, 'first');
-  tell(context, report, null);
+  if (isLive(folder)) throw running(folder);
+  if (from !== null && !fs.existsSync(path.join(from, 'segments')))
+    throw new FengniError('data-folder-missing', {
+      subject: from,
+      remedy: 'name the folder of a plain copy: --from DIR',
+      exitStatus: 2,
+    });
+  const { repairFormat, repairLedger, repairSegments } = await import('#services/integrity');
+  const { removeProjections } = await import('#app/control');
+  const done: string[] = [];
+  const refused: string[] = [];
+  // Without FORMAT nothing takes this for a data folder, so that it could not even be locked.
+  if (!fs.existsSync(path.join(folder, 'FORMAT'))) await repairFormat(nodeIo, folder, { done, refused });
+  const lock = await requireFolderLock(folder);
+  let told: RepairTold = { done, refused, seq: null, notLogged: null };
+  let report: VerifyReport;
+  try {
+    report = await verifyOnce(context, folder, false, 'first');
+    if (report.findings.length > 0) {
+      if (!context.json) for (const finding of report.findings) context.print(findingLine(context, finding));
+      const inLog = await repairSegments({ io: nodeIo, folder, from, shard, report });
+      done.push(...inLog.done);
+      refused.push(...inLog.refused);
+      if (inLog.done.length > 0) report = await verifyOnce(context, folder, false, 'second');
+      const inLedger = await repairLedger({ io: nodeIo, folder, shard, report });
+      done.push(...inLedger.done);
+      refused.push(...inLedger.refused);
+      if (report.findings.some(({ code }) => projectionCodes.has(code))) {
+        removeProjections(folder);
+        done.push('index.db', 'state.db');
+      }
+      told = await logRepair(context, folder, from, told);
+      report = await verifyOnce(context, folder, false, 'last');
+    }
+  } finally {
+    lock.release();
+  }
+  if (!context.json) {
+    for (const what of done) context.print(context.say('verify.repair.done', { what }));
+    for (const what of refused) context.print(context.say('verify.repair.refused', { what }));
+    if (done.length === 0) context.print(context.say('verify.repair.nothing'));
+    else {
+      if (told.seq !== null) context.print(context.say('verify.repair.logged', { seq: told.seq }));
+      else context.print(context.say('verify.repair.not-logged', { why: told.notLogged ?? '' }));
+      context.print(context.say('verify.repair.again'));
+    }
+  }
+  tell(context, report, told);
   return statusOf(report);
+};
+
+const projectionCodes: ReadonlySet<string> = new Set([
+  'projection-damaged',
+  'projection-ahead',
+  'row-changed',
+  'row-hidden',
+  'row-extra',
+  'message-hidden',
+]);
+
+/** Opens the writer, which makes projections anew that were taken away, and says in the log what was done. */
+const logRepair = async (
+  context: CommandContext,
+  folder: string,
+  from: string | null,
+  told: RepairTold,
+): Promise<RepairTold> => {
+  if (told.done.length === 0) return told;
+  const { openLocalWriter } = await import('#app/connect');
+  const config = await context.config();
+  try {
+    const writer = await openLocalWriter({ dataFolder: folder, config, logger: context.logger });
+    try {
+      const { seq } = await writer.call<{ seq: number }>('repaired', {
+        files: told.done.slice(0, loggedFilesMax),
+        from: from === null ? '' : 'copy',
+      });
+      return { ...told, seq };
+    } finally {
+      await writer.close();
+    }
+  } catch (error) {
+    if (!(error instanceof FengniError)) throw error;
+    return { ...told, notLogged: `${error.code}: ${error.subject}` };
+  }
+};
+
+const running = (folder: string): FengniError =>
+  new FengniError('data-folder-in-use', {
+    subject: `${folder} is held by ${serverPid(folder)}`,
+    remedy: 'a repair needs the folder for itself: stop the server first; nothing was repaired',
+  });
+
+const serverPid = (folder: string): string => {
+  const pid = runningServer(folder)?.pid ?? lockHolder(path.join(folder, 'lock'));
+  return pid === null ? 'another process' : `process ${pid}`;
 };
 
 const tell = (context: CommandContext, report: VerifyReport, repair: RepairTold | null): void => {

@@ -87,7 +87,6 @@ export const verify = {
   'verify.note.loss-accepted': 'lost, and accepted as lost with a new generation: {what}',
   'verify.note.sealer-copied': 'the sealer’s folder is a copy and will sign nothing: {what}',
   'verify.note.sealer-unknown': 'the sealer’s state is not here, so it was not compared: {what}',
-  'verify.repair.running': 'A server runs on this data folder: stop it first. Nothing was repaired.',
   'verify.repair.done': 'Repaired: {what}',
   'verify.repair.refused': 'Not repaired: {what}',
   'verify.repair.nothing': 'There was nothing to repair.',

@@ -76,7 +76,6 @@ export const verify: Translation<typeof english> = {
   'verify.note.loss-accepted': '已丢失，并已随新的一代接受：{what}',
   'verify.note.sealer-copied': '封印者的目录是副本，不会签名：{what}',
   'verify.note.sealer-unknown': '封印者的状态不在此处，未能核对：{what}',
-  'verify.repair.running': '有服务器正在使用此数据目录：请先停止。什么都没有修复。',
   'verify.repair.done': '已修复：{what}',
   'verify.repair.refused': '未修复：{what}',
   'verify.repair.nothing': '没有需要修复的内容。',
