@@ -126,7 +126,7 @@ const dns = async (context: CommandContext, given: string): Promise<0 | 1 | 3> =
       return 1;
     case 'unavailable': {
       // The zone stands there: that nobody could be asked is told beside it.
-      const fault = context.say('error.dns-unavailable', { subject: verdict.reason });
+      const fault = context.say('domain.dns.unavailable', { reason: verdict.reason });
       context.stderr.write(`fengni: ${fault}\n`);
       return 3;
     }

@@ -18,6 +18,10 @@ export const commandsErrors = {
   'remedy.file-unreadable': 'check the path and who may read it',
   'error.file-unwritable': 'A file cannot be written: {subject}',
   'remedy.file-unwritable': 'check the path, who may write there, and the disk',
-  'error.dns-unavailable': 'The DNS could not be asked: {subject}',
-  'remedy.dns-unavailable': 'check the network and [dns] resolvers, then ask again',
+  'error.account-refused': 'This cannot be done with this account: {subject}',
+  'remedy.account-refused': 'see "fengni account list" and "fengni domain list"',
+  'error.alias-refused': 'This cannot be done with this alias: {subject}',
+  'remedy.alias-refused': 'see "fengni alias list" and "fengni account list"',
+  'error.domain-refused': 'This cannot be done with this domain: {subject}',
+  'remedy.domain-refused': 'see "fengni domain list"',
 } as const;

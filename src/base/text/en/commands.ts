@@ -14,6 +14,7 @@ export const commands = {
   'domain.dns.live': 'The MX record is live.',
   'domain.dns.other': 'The MX record is not live as it should be; published now: {found}',
   'domain.dns.absent': 'No MX record is published.',
+  'domain.dns.unavailable': 'The DNS could not be asked: {reason}',
   'domain.dns.local': 'The public DNS knows no names under .{tld}: there is nothing to publish.',
   'account.summary': 'accounts: who has mail here',
   'account.usage':

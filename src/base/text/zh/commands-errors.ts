@@ -18,6 +18,10 @@ export const commandsErrors: Translation<typeof english> = {
   'remedy.file-unreadable': '请检查路径以及谁可以读取它',
   'error.file-unwritable': '无法写入文件：{subject}',
   'remedy.file-unwritable': '请检查路径、写入权限与磁盘',
-  'error.dns-unavailable': '无法查询 DNS：{subject}',
-  'remedy.dns-unavailable': '请检查网络与 [dns] resolvers，然后再试',
+  'error.account-refused': '无法对该账户执行此操作：{subject}',
+  'remedy.account-refused': '请看“fengni account list”与“fengni domain list”',
+  'error.alias-refused': '无法对该别名执行此操作：{subject}',
+  'remedy.alias-refused': '请看“fengni alias list”与“fengni account list”',
+  'error.domain-refused': '无法对该域名执行此操作：{subject}',
+  'remedy.domain-refused': '请看“fengni domain list”',
 };

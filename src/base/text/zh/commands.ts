@@ -15,6 +15,7 @@ export const commands: Translation<typeof english> = {
   'domain.dns.live': 'MX 记录已生效。',
   'domain.dns.other': 'MX 记录与应有的不同；目前发布的是：{found}',
   'domain.dns.absent': '没有发布 MX 记录。',
+  'domain.dns.unavailable': '无法查询 DNS：{reason}',
   'domain.dns.local': '公共 DNS 中没有 .{tld} 下的名称：不需要发布任何记录。',
   'account.summary': '账户：谁在这里有邮箱',
   'account.usage':
