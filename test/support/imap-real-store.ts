@@ -91,7 +91,6 @@ export const openImapRealStore = async (): Promise<ImapRealStore> => {
       writer,
       clock: systemClock,
       random: systemRandom,
-      large: null,
       logger: silentLogger,
       large: { spool: openSpool({ io: nodeIo, folder, owner: 'access' }) },
     });
