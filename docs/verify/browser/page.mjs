@@ -211,10 +211,12 @@ async function check() {
 
 async function take(file, what) {
   given[what] = null;
+  delete element(what).dataset.octets;
   if (file === undefined) return;
   try {
     given[what] = new Uint8Array(await file.arrayBuffer());
     show(null);
+    element(what).dataset.octets = String(given[what].length);
   } catch (error) {
     show({ kind: 'bad', problem: 'unreadable', detail: error.message });
   }
