@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import dgram from 'node:dgram';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -248,6 +249,22 @@ test('deliver takes a mail the ordinary way in: octets as they are, or LF made C
   assert.match(shown, /sender +<a@b\.example>/);
 });
 
+test('a large mail is delivered and proved like a small one', async () => {
+  const mail = `Subject: large\r\n\r\n${'0123456789abcdef'.repeat(4)}\r\n`.padEnd(900_000, 'large text\r\n');
+  const { id, sha256 } = await json<{ id: string; sha256: string }>(['deliver', 'bob@fengni.test'], {
+    stdin: mail,
+  });
+  assert.equal(sha256, createHash('sha256').update(mail).digest('hex'));
+  const [file, receipt, key] = ['large.eml', 'large.receipt', 'large.key'].map((name) =>
+    path.join(server.folder, name),
+  ) as [string, string, string];
+  fs.writeFileSync(file, mail);
+  fs.writeFileSync(key, await good(['log', 'key']));
+  await good(['receipt', id, '-o', receipt]);
+  const verified = await runCli(['verify-receipt', receipt, file, '--key', key]);
+  assert.equal(verified.status, 0, verified.stdout);
+});
+
 test('deliver refuses mixed line ends with the line, an empty mail, strangers, and what is too large', async () => {
   const to = ['deliver', 'carol@fengni.test'];
   await refused(to, 2, /line 2: some lines end in CRLF, others in LF/, { stdin: 'a: b\r\nc: d\n\r\n' });
@@ -394,7 +411,11 @@ test('beside a running server the index can be dumped; to rebuild it and to begi
     ['index', 'rebuild'],
     ['log', 'new-generation'],
   ])
-    await refused(command, 3, new RegExp(`held by process ${server.pid}[sS]*stop that server first`));
+    await refused(
+      command,
+      3,
+      new RegExp(`held by process ${server.pid}\\nWhat to do: stop that server first`),
+    );
 });
 
 test('status is 1 while a role does not run', async () => {
