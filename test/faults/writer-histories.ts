@@ -24,14 +24,15 @@ interface Promised {
  * One machine's life: people, mail, flags, moves, folders and heads, until its power is cut at any operation; then a start, which may be
  * cut too. After each start everything that was answered must be there, octet for octet, and a second start must change nothing.
  *
- * @returns I/O operations
+ * @returns I/O operations, and files of large bodies that were looked at
  */
-export const runHistory = async (seed: number): Promise<number> => {
+export const runHistory = async (seed: number): Promise<{ calls: number; largeFiles: number }> => {
   const numbers = randomNumbers(seed);
   const upTo = (bound: number): number => numbers() % bound;
   const promised: Promised = { delivered: new Map(), seq: 0, created: new Map(), head: 0 };
   let machine = new SimFs({ seed });
   let total = 0;
+  let largeFiles = 0;
   for (let life = 0; life < livesMax; life++) {
     const cutAt = life === 0 ? callsMin + upTo(400) : upTo(250);
     const fault = (call: { index: number }) => (call.index >= cutAt ? ('power-cut' as const) : null);
@@ -48,9 +49,9 @@ export const runHistory = async (seed: number): Promise<number> => {
       if (!running.isOff) throw error;
     }
     total += running.calls;
-    await check(running, seed, promised);
+    largeFiles += await check(running, seed, promised);
   }
-  return total;
+  return { calls: total, largeFiles };
 };
 
 const ignorePowerCut = (): void => {};
@@ -149,7 +150,8 @@ const step = async (
 };
 
 /** Starts from what survived, on a machine of its own that nobody cuts, and looks at everything that was promised. */
-const check = async (machine: SimFs, seed: number, promised: Promised): Promise<void> => {
+const check = async (machine: SimFs, seed: number, promised: Promised): Promise<number> => {
+  let largeFiles = 0;
   const dumps: string[] = [];
   let survivor = machine.cutPower({ seed: seed + 77 });
   for (let start = 0; start < 2; start++) {
@@ -202,6 +204,18 @@ const check = async (machine: SimFs, seed: number, promised: Promised): Promise<
       );
     }
     await bodies.close();
+    await writer.swept;
+    const files = [...survivor.contents(dataFolder).keys()];
+    assert.deepEqual(
+      files.filter((file) => file.startsWith(`${dataFolder}/spool/`)),
+      [],
+      `seed ${seed}: nothing is left in spool/`,
+    );
+    for (const file of files.filter((name) => name.startsWith(`${dataFolder}/large/`))) {
+      const id = /([a-z2-7]{26})\.flarge$/.exec(file)?.[1] ?? '';
+      assert.ok(index.messageById(id), `seed ${seed}: ${file} belongs to a message`);
+      largeFiles += 1;
+    }
     dumps.push([...index.dump(), ...writer.directory.dump()].join('\n'));
     // I5: what recovery did needs no second time, also when the power goes right after it.
     survivor = survivor.cutPower({ seed: seed + 78 });
@@ -211,6 +225,7 @@ const check = async (machine: SimFs, seed: number, promised: Promised): Promise<
     withoutGenesis(dumps[0] ?? '', dumps[1] ?? ''),
     `seed ${seed}: a second start changes nothing (I5)`,
   );
+  return largeFiles;
 };
 
 /** A log that held nothing gets its first leaf at each start until that is durable: the only thing that a start may add. */

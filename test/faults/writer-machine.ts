@@ -5,6 +5,7 @@ import { createMessageParser, createMessageSealer, type SealedMessage } from '#s
 import { Sealer } from '#services/sealer';
 import { addAccount, addAlias, addDomain, openWriter, type Writer } from '#services/writer';
 import { type Io, makeFolderDurable } from '#store/durable';
+import { openSpool } from '#store/large';
 import type { LogRefusal } from '#store/log';
 import { createMemoryDirectory, createMemoryIndex } from '#store/memory';
 import { buildRecipientsTree } from '#trust/seal';
@@ -82,17 +83,24 @@ export const addPeople = async (writer: Writer, names: readonly string[]): Promi
   );
 };
 
+/** here already a body lies in a file of its own, so that histories of a few kilobytes have them */
+export const largeAboveBytes = 2_000;
+
 /** A message as the receiving role hands it over. */
 export const seal = async (
   io: Io,
   octets: Uint8Array,
   recipients: readonly { account: string; address: string }[],
 ): Promise<{ message: SealedMessage; copies: Parameters<Writer['deliver']>[1] }> => {
-  const sealer = createMessageSealer(io.random);
+  const spool = openSpool({ io, folder: dataFolder, owner: 'mx' });
+  const sealer = createMessageSealer(io.random, { spool, aboveBytes: largeAboveBytes });
   const parser = createMessageParser();
-  sealer.write(octets);
-  parser.write(octets);
-  sealer.complete();
+  for (let at = 0; at < octets.length; at += 1_000) {
+    const piece = octets.subarray(at, at + 1_000);
+    await sealer.write(piece);
+    parser.write(piece);
+  }
+  await sealer.complete();
   const salted = recipients.map(({ address }) => ({ address, salt: io.random(32) }));
   const tree = await buildRecipientsTree(salted, io.random);
   const prefix = utf8('Received: from test\r\nFengni-Seal: x\r\n');

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import path from 'node:path';
 import type { Config } from '#app/config';
-import { programFolder, roleArguments, type StartMessage } from '#app/roles';
+import { parseByCalls, programFolder, roleArguments, type StartMessage } from '#app/roles';
 import { FengniError } from '#base/errors';
 import { connectIpc, type IpcClient } from '#net/ipc';
 import type { ParseElsewhere } from '#services/writer';
@@ -57,22 +57,10 @@ export const startParser = (dataFolder: string, config: Config): { parse: ParseE
   };
 
   return {
-    parse: async (octets) => {
+    parse: parseByCalls(async (method, params, attachments) => {
       started ??= start();
-      const { client } = await started;
-      const pieces: Uint8Array[] = [];
-      for await (const piece of octets) pieces.push(piece);
-      const { result, attachments } = await client.call<{ threadKeys: string[] }>('parse', null, [pieces]);
-      const [envelope, bodyStructure, body, structure] = attachments.map((each) => each.slice());
-      if (
-        envelope === undefined ||
-        bodyStructure === undefined ||
-        body === undefined ||
-        structure === undefined
-      )
-        throw new TypeError('the parser answers with four attachments');
-      return { envelope, bodyStructure, body, structure, threadKeys: result.threadKeys };
-    },
+      return (await started).client.call(method, params, attachments);
+    }),
     close: () => {
       // It ends by itself when its caller is gone; its channel must not keep this process.
       void started

@@ -13,4 +13,5 @@ export type {
   TlsMaterial,
 } from './messages.ts';
 export { roleNames } from './messages.ts';
+export { parseByCalls } from './parse-elsewhere.ts';
 export { programFolder, roleArguments } from './permissions.ts';

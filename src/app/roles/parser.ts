@@ -1,6 +1,6 @@
 import net from 'node:net';
-import { serveIpc } from '#net/ipc';
-import { createMessageParser } from '#services/mailstore';
+import { type IpcPeer, serveIpc } from '#net/ipc';
+import { createMessageParser, type MessageParser } from '#services/mailstore';
 import { listenOn } from './listen.ts';
 import type { RoleContext, RunningRole } from './role-main.ts';
 
@@ -8,10 +8,25 @@ import type { RoleContext, RunningRole } from './role-main.ts';
 export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> => {
   const server = net.createServer();
   let callers = 0;
+  /** one message at a time of each caller; one that it gave up is forgotten with its next */
+  const begun = new Map<IpcPeer, { message: number; parser: MessageParser }>();
+  const parserOf = (peer: IpcPeer, message: number): MessageParser => {
+    const known = begun.get(peer);
+    if (known?.message === message) return known.parser;
+    const parser = createMessageParser();
+    begun.set(peer, { message, parser });
+    return parser;
+  };
   const ipc = serveIpc(server, {
     methods: {
-      parse: (_params: null, octets) => {
-        const parser = createMessageParser();
+      // A large message comes in several calls.
+      write: ({ message }: { message: number }, octets, peer) => {
+        const parser = parserOf(peer, message);
+        for (const piece of octets) parser.write(piece);
+      },
+      parse: ({ message }: { message: number }, octets, peer) => {
+        const parser = parserOf(peer, message);
+        begun.delete(peer);
         for (const piece of octets) parser.write(piece);
         const { envelope, bodyStructure, body, structure, threadKeys } = parser.end();
         return { result: { threadKeys }, attachments: [envelope, bodyStructure, body, structure] };
@@ -20,7 +35,8 @@ export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> 
     onConnect: () => {
       callers += 1;
     },
-    onClose: () => {
+    onClose: (peer) => {
+      begun.delete(peer);
       callers -= 1;
       // The index is made: nobody needs this process any more.
       if (callers === 0) process.exit(0);

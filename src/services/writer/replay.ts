@@ -10,7 +10,7 @@ import {
   type ParsedMessage,
 } from '#store/index';
 import { type Frame, type KeyReader, openHead, type SegmentReader } from '#store/log';
-import { frameTypes, parseErasedKeys } from '#store/segments';
+import { frameTypes, parseErasedKeys, places } from '#store/segments';
 import { isMessageLeaf, messageId, parseBase64, parseLeaf } from '#trust/seal';
 
 /** Parses a message's octets outside of this process: what strangers sent is never parsed where the log is written. */
@@ -20,6 +20,10 @@ export interface ReplayReaders {
   segments: SegmentReader;
   keys: KeyReader;
   parse: ParseElsewhere;
+  /**
+   * What to put for a large body whose file is missing or damaged; left out, that is an error like any other.
+   */
+  unreadable?(error: FengniError, frame: Frame): Promise<ParsedMessage>;
 }
 
 /**
@@ -41,7 +45,6 @@ export const eventOf = async (frame: Frame, readers: ReplayReaders): Promise<Log
       const head = decodeMessage(openHead(frame, fileKey));
       const table = chunkTable(head.chunks);
       if (table === null) throw damaged(frame, 'a chunk table that is not base64');
-      const reader = await readers.segments.openOctets(frame, fileKey, table);
       return {
         type: 'message',
         seq,
@@ -53,7 +56,7 @@ export const eventOf = async (frame: Frame, readers: ReplayReaders): Promise<Log
         leafIndex: record.leafIndex ?? 0,
         sha256Hex: head.sha256Hex,
         sizeBytes: head.sizeBytes,
-        parsed: await readers.parse(reader.range(0, reader.lengthBytes)),
+        parsed: await parsedOf(frame, fileKey, table, readers),
       };
     }
     case frameTypes.DELIVER: {
@@ -96,6 +99,24 @@ export const eventOf = async (frame: Frame, readers: ReplayReaders): Promise<Log
       return null;
   }
 };
+
+const parsedOf = async (
+  frame: Frame,
+  fileKey: Uint8Array,
+  table: Uint8Array,
+  { segments, parse, unreadable }: ReplayReaders,
+): Promise<ParsedMessage> => {
+  try {
+    const reader = await segments.openOctets(frame, fileKey, table);
+    return await parse(reader.range(0, reader.lengthBytes));
+  } catch (error) {
+    const isDamage = error instanceof FengniError && damageCodes.has(error.code);
+    if (unreadable === undefined || !isDamage || frame.head.storage.place !== places.ownFile) throw error;
+    return unreadable(error, frame);
+  }
+};
+
+const damageCodes: ReadonlySet<string> = new Set(['frame-damaged', 'payload-damaged']);
 
 export const addressOf = (frame: Frame): { segment: number; offset: number; lengthBytes: number } => {
   const { segment, offset, lengthBytes } = frame.address;

@@ -58,6 +58,8 @@ export interface Writer extends MailstoreWriter {
   readonly directory: Directory;
   readonly index: MailIndex;
   readonly origin: string;
+  /** fulfilled when large files that an earlier life left without a message are gone */
+  readonly swept: Promise<void>;
   sealStatus(): SealStatus;
   /** fulfilled when a signed head covers what was durable at the call, or the sealer does not sign */
   settleHeads(): Promise<void>;
@@ -109,7 +111,7 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
   const ownFiles: OwnFiles = createOwnFiles({ large, log, index, keys, logger, failed: options.failed });
   // Told by the index and, before anything is removed, by the log itself; nobody waits for it.
   const unknown = (await large.ids()).filter((id) => index.messageById(id) === null);
-  void ownFiles.sweep(unknown);
+  const swept = ownFiles.sweep(unknown);
 
   let heads: ReturnType<typeof createHeads> | null = null;
   const queue = createCommitQueue({
@@ -172,6 +174,7 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
     directory,
     index,
     origin,
+    swept,
     sealStatus: () => (heads as NonNullable<typeof heads>).status(),
     settleHeads: () => (heads as NonNullable<typeof heads>).settle(),
     resolve: async (address) => addresses.resolve(address),
@@ -268,7 +271,19 @@ const caughtUp = async (
   }
   const from = Math.min(projections.index.appliedSeq(), projections.directory.appliedSeq()) + 1;
   if (from <= last) {
-    await replay(log, from, last, projections, { ...readers, parse: options.parse });
+    await replay(log, from, last, projections, {
+      ...readers,
+      parse: options.parse,
+      // One file that is lost must not keep everybody from their mail; whoever opens this message learns that it is damaged.
+      unreadable: (error, frame) => {
+        logger.error('a large body cannot be read and is shown empty', {
+          seq: frame.head.record.seq,
+          code: error.code,
+          subject: error.subject,
+        });
+        return options.parse(noOctets());
+      },
+    });
     logger.info('projections caught up with the log', { from, to: last });
   }
   return projections;
@@ -303,6 +318,8 @@ const replay = async (
   upTo = Math.max(upTo, last);
   flush();
 };
+
+async function* noOctets(): AsyncGenerator<Uint8Array, void, void> {}
 
 const rowType = 4;
 const isRow = (type: number): boolean => type === rowType;
