@@ -45,6 +45,8 @@ for (const name of [
   'a segment cut short',
   'a segment removed',
   'two segments swapped',
+  'a bit of the file of a large body',
+  'the file of a large body removed',
   'a key slot emptied',
   'another key in a slot, with a good checksum',
   'a key file removed',

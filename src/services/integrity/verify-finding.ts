@@ -47,6 +47,8 @@ export type FindingCode =
 export type NoteCode =
   /** octets behind the last group were never acknowledged */
   | 'tail-unfinished'
+  /** a file in `large/` that no frame names: of a message that was never acknowledged, or whose frame is damaged */
+  | 'large-unnamed'
   /** a projection is behind the log: the next start applies the rest */
   | 'projection-behind'
   /** the log is damaged, so that what follows from it could not be compared */

@@ -1,5 +1,6 @@
 import { FengniError } from '#base/errors';
 import type { Io } from '#store/durable';
+import { parseLargeFileName } from '#store/segments';
 import { type Findings, findingOf } from './verify-finding.ts';
 
 /** What a data folder holds beside segments and key files, by name: those that must be there, and no strangers. */
@@ -7,6 +8,7 @@ export const verifyFolder = async (
   io: Io,
   folder: string,
   generations: readonly number[],
+  largeFiles: ReadonlySet<string>,
   findings: Findings,
 ): Promise<void> => {
   await checkFormat(io, folder, findings);
@@ -14,8 +16,12 @@ export const verifyFolder = async (
     if ((await io.stat(`${folder}/${name}`)) === null)
       findings.add(findingOf('file-missing', 'the file is missing', { file: name }));
 
-  // Bodies lie in the segments: nothing has made a file of its own for one yet.
-  for (const name of await namesIn(io, `${folder}/large`)) unexpected(findings, `large/${name}`);
+  for (const name of await namesIn(io, `${folder}/large`)) {
+    const id = parseLargeFileName(name);
+    if (id === null) {
+      if (!name.endsWith('.flarge.tmp')) unexpected(findings, `large/${name}`);
+    } else if (!largeFiles.has(id)) findings.note('large-unnamed', `large/${name}`);
+  }
   for (const name of await namesIn(io, `${folder}/ledger`)) {
     const generation = /^g([1-9]\d{0,8})$/.exec(name)?.[1];
     if (generation !== undefined && generations.includes(Number(generation))) continue;

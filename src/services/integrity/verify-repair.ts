@@ -1,10 +1,11 @@
 import { utf8 } from '#base/bytes';
 import { type Io, replaceFileDurable } from '#store/durable';
 import type { Directory } from '#store/index';
+import { checkLargeFile, copyLargeFile } from '#store/large';
 import { verifyLedger } from '#store/ledger';
 import { type CheckedFrame, checkSegments } from '#store/log';
-import { frameTypes, parseCommitBody } from '#store/segments';
-import { parseVerifierKey } from '#trust/seal';
+import { frameTypes, largeFileName, parseCommitBody, places } from '#store/segments';
+import { isMessageLeaf, messageId, parseLeaf, parseVerifierKey } from '#trust/seal';
 import { keyLines } from './key-lines.ts';
 import type { VerifyReport } from './verify.ts';
 import { dataFormat } from './verify-folder.ts';
@@ -54,6 +55,7 @@ export const repairSegments = async (options: {
       report.findings.flatMap(({ code, seq }) => (code === 'content-changed' && seq !== null ? [seq] : [])),
     );
     await repairLog(io, folder, from, shard, suspects, repairs);
+    await repairLargeFiles(io, folder, from, shard, repairs);
     await repairKeys({ io, folder, from, shard, suspects, repairs });
   }
   for (const { code, file } of report.findings) {
@@ -64,6 +66,47 @@ export const repairSegments = async (options: {
       );
   }
   return repairs;
+};
+
+/** Files of large bodies, by the hash that their frames name. */
+const repairLargeFiles = async (
+  io: Io,
+  folder: string,
+  from: string | null,
+  shard: number,
+  repairs: Repairs,
+): Promise<void> => {
+  let group: CheckedFrame[] = [];
+  const take = async ({ head, leaf }: CheckedFrame): Promise<void> => {
+    const { place, storedLength, fileHash } = head.storage;
+    if (place !== places.ownFile || fileHash === null) return;
+    const parsed = parseLeaf(leaf);
+    if (!isMessageLeaf(parsed)) return;
+    const facts = { id: messageId(parsed.msg), storedLength, fileHash };
+    if ((await checkLargeFile(io, folder, facts)).kind === 'good') return;
+    const file = `large/${largeFileName(facts.id)}`;
+    const copied = from === null ? null : await copyLargeFile(io, folder, from, facts);
+    if (copied?.kind === 'good') repairs.done.push(file);
+    else
+      repairs.refused.push(
+        `${file}: ${copied === null ? 'not without a copy' : 'the copy does not have it either'}`,
+      );
+  };
+  await checkSegments({
+    io,
+    folder,
+    shard,
+    live: false,
+    certain: { seq: 0, leaves: 0 },
+    deviation: () => {},
+    frame: async (frame) => {
+      group.push({ ...frame, leaf: frame.leaf.slice() });
+      if (frame.head.record.type !== frameTypes.COMMIT) return;
+      const frames = group;
+      group = [];
+      for (const each of frames) await take(each);
+    },
+  });
 };
 
 /** A `FORMAT` that a newer program wrote is left alone. */

@@ -4,6 +4,7 @@ import type { MessageParser } from '#services/mailstore';
 import type { SealerState } from '#services/sealer';
 import type { Io } from '#store/durable';
 import type { Directory } from '#store/index';
+import { checkLargeFile } from '#store/large';
 import {
   type CheckedFrame,
   type CheckSummary,
@@ -12,10 +13,13 @@ import {
   openKeyReader,
   openSegmentReader,
 } from '#store/log';
-import { frameTypes, parseCommitBody, parseSegmentFileName } from '#store/segments';
+import { frameTypes, largeFileName, parseCommitBody, parseSegmentFileName, places } from '#store/segments';
 import {
   CompactRange,
   encodeVerifierKey,
+  isMessageLeaf,
+  type Leaf,
+  messageId,
   parseCheckpoint,
   parseLeaf,
   parseOrigin,
@@ -122,7 +126,7 @@ export const verifyData = async (options: VerifyOptions): Promise<VerifyReport> 
     if (options.account === null) projections.finish(log.lastSeq, live);
     else findings.note('account-only', 'index.db, state.db');
     await checkKeys(options, directory, findings);
-    await verifyFolder(io, folder, [...generations.keys()], findings);
+    await verifyFolder(io, folder, [...generations.keys()], walk.largeFiles, findings);
     if (options.account !== null && directory.row('account', options.account) === null)
       throw new FengniError('account-unknown', {
         subject: options.account,
@@ -175,6 +179,8 @@ class Walk {
   readonly tracks: LeafTrack[] = [];
   /** by generation: leaves of the last head known when the next one began */
   readonly accepted = new Map<number, number>();
+  /** ids of messages whose octets lie in `large/` */
+  readonly largeFiles = new Set<string>();
   readonly #options: VerifyOptions;
   readonly #parts: WalkParts;
   readonly #ledgers: LedgerCheck[] = [];
@@ -283,6 +289,7 @@ class Walk {
       if (previous !== undefined) this.accepted.set(previous, leaf.previous.size);
     }
     if (!meaningful.has(record.type)) return;
+    if (record.type === frameTypes.MSG) await this.#ownFile(checked, leaf, file);
     const open = record.type !== frameTypes.MSG || asked === null || asked.has(seq);
     const place = { file, offset: checked.offset, seq };
     let outcome: Awaited<ReturnType<ContentCheck['frame']>>;
@@ -313,6 +320,33 @@ class Walk {
       track.setKey(key);
       ledger.start(key);
     }
+  }
+
+  /** Octets that lie in a file of their own are part of the log too. */
+  async #ownFile({ head, offset }: CheckedFrame, leaf: Leaf | null, file: string): Promise<void> {
+    const { storage, record } = head;
+    if (storage.place !== places.ownFile || storage.fileHash === null) return;
+    if (leaf === null || !isMessageLeaf(leaf)) return;
+    const id = messageId(leaf.msg);
+    this.largeFiles.add(id);
+    const { io, folder } = this.#options;
+    const { storedLength, fileHash } = storage;
+    const found = await checkLargeFile(io, folder, { id, storedLength, fileHash });
+    if (found.kind === 'good') return;
+    const what =
+      found.kind === 'missing'
+        ? 'the file is missing'
+        : found.kind === 'length'
+          ? `it has ${found.sizeBytes} octets instead of ${storedLength}`
+          : 'its SHA-256 is not the one in its frame';
+    this.#parts.findings.add(
+      findingOf('log-damaged', `${what} (frame ${record.seq} in ${file} at ${offset})`, {
+        file: `large/${largeFileName(id)}`,
+        seq: record.seq,
+        id,
+      }),
+    );
+    this.#parts.projections.incomplete('the log is damaged');
   }
 
   /** With one account, only what was delivered to it is opened; a message's copies stand behind it in its group. */

@@ -27,6 +27,8 @@ export interface LogFrame {
   headLength: number;
   octetsAt: number;
   octetsLength: number;
+  /** the octets lie in `large/` */
+  isElsewhere: boolean;
   /** without padding */
   endAt: number;
   /** octets of the frame, padding included */
@@ -65,7 +67,9 @@ export const framesOf = (folder: string, file: string): LogFrame[] => {
     const leafLength = octets.readUInt32BE(recordAt + 4);
     const headAt = leafAt + leafLength;
     const octetsAt = headAt + headLength;
-    const endAt = octetsAt + octetsLength;
+    // Place 1: the octets lie in a file of their own.
+    const isElsewhere = octets[at + 8] === 1;
+    const endAt = octetsAt + (isElsewhere ? 0 : octetsLength);
     const leafIndex = octets.readBigUInt64BE(recordAt + 16);
     const frame: LogFrame = {
       file,
@@ -81,6 +85,7 @@ export const framesOf = (folder: string, file: string): LogFrame[] => {
       headLength,
       octetsAt,
       octetsLength,
+      isElsewhere,
       endAt,
       length: Math.ceil((endAt - at) / 8) * 8,
     };
@@ -126,6 +131,7 @@ export const resumStorage = (octets: Buffer, at: number): void => {
   const recordLength = octets.readUInt16BE(at + headerLength);
   sha256(
     octets.subarray(at, at + 72),
+    octets.subarray(at + 104, at + headerLength),
     octets.subarray(at + headerLength, at + headerLength + recordLength),
   ).copy(octets, at + 72);
 };

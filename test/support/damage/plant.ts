@@ -38,6 +38,7 @@ export const damages = (folder: string): Damage[] => [
   ...ledgerFlips(folder),
   ...databaseFlips(folder, 'index.db'),
   ...databaseFlips(folder, 'state.db'),
+  ...largeFileDamages(folder),
   ...fileDamages(folder),
   ...misplaced(folder),
 ];
@@ -116,7 +117,7 @@ const record: Fields = {
 
 const frameFlips = (folder: string): Damage[] => {
   const frames = allFrames(folder);
-  const messages = frames.filter(({ type }) => type === types.MSG);
+  const messages = frames.filter(({ type, isElsewhere }) => type === types.MSG && !isElsewhere);
   const message = messages[Math.floor(messages.length / 2)] as LogFrame;
   const padded = (wanted: number): LogFrame =>
     frames.findLast(
@@ -168,7 +169,7 @@ const frameFlips = (folder: string): Damage[] => {
 const groupDamages = (folder: string): Damage[] => {
   const files = segmentFiles(folder);
   const middle = framesOf(folder, files[0] ?? '');
-  const inner = middle.filter(({ type }) => type === types.MSG)[2] as LogFrame;
+  const inner = middle.filter(({ type, isElsewhere }) => type === types.MSG && !isElsewhere)[2] as LogFrame;
   const commit = middle.find(({ type, seq }) => type === types.COMMIT && seq > inner.seq) as LogFrame;
   const last = files.at(-1) ?? '';
   const lastFrames = framesOf(folder, last);
@@ -276,7 +277,9 @@ const groupDamages = (folder: string): Damage[] => {
       name: 'a segment cut short',
       plant: (copy) => {
         const file = files[0] ?? '';
-        const frame = framesOf(folder, file).findLast(({ type }) => type === types.MSG) as LogFrame;
+        const frame = framesOf(folder, file).findLast(
+          ({ type, isElsewhere }) => type === types.MSG && !isElsewhere,
+        ) as LogFrame;
         fs.truncateSync(path.join(copy, file), frame.octetsAt + 20);
         return { named: [at(file)], messages: [messageIdOf(folder, frame)] };
       },
@@ -515,6 +518,37 @@ const flippedCell = (cell: unknown): string | number | Uint8Array => {
   return cell === null ? 0 : 'x';
 };
 
+/** Bodies in files of their own. */
+const largeFileDamages = (folder: string): Damage[] => {
+  const frame = allFrames(folder).find(({ isElsewhere }) => isElsewhere) as LogFrame;
+  const id = messageIdOf(folder, frame);
+  const file = `large/${id}.flarge`;
+  const inFile = (name: string, change: (copy: string) => void): Damage => ({
+    name,
+    plant: (copy) => {
+      change(copy);
+      return { named: [at(file)], messages: [id] };
+    },
+  });
+  return [
+    inFile('a bit of the nonce in the file of a large body', (copy) => flip(copy, file, 3)),
+    inFile('a bit of the file of a large body', (copy) => flip(copy, file, 100_000)),
+    inFile('a bit of the last tag in the file of a large body', (copy) =>
+      flip(copy, file, frame.octetsLength - 1),
+    ),
+    inFile('the file of a large body cut short', (copy) => fs.truncateSync(path.join(copy, file), 70_000)),
+    inFile('octets behind the file of a large body', (copy) => fs.appendFileSync(path.join(copy, file), 'x')),
+    inFile('the file of a large body removed', (copy) => fs.rmSync(path.join(copy, file))),
+    {
+      name: 'a bit of fileHash in the storage header of a large body',
+      plant: (copy) => {
+        flip(copy, frame.file, frame.at + 110);
+        return names(folder, frame);
+      },
+    },
+  ];
+};
+
 const fileDamages = (folder: string): Damage[] => [
   {
     name: 'an index that hides a message',
@@ -718,6 +752,8 @@ const pairOf = (messages: readonly LogFrame[]): [LogFrame, LogFrame] => {
     for (const two of messages)
       if (
         one.seq < two.seq &&
+        !one.isElsewhere &&
+        !two.isElsewhere &&
         one.file === two.file &&
         one.headLength === two.headLength &&
         one.octetsLength === two.octetsLength &&
