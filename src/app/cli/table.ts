@@ -33,6 +33,7 @@ export const commands: readonly CommandRow[] = [
   { name: 'verify', summaryKey: 'verify.summary', load: () => import('./commands/verify.ts') },
   { name: 'log', summaryKey: 'log.summary', load: () => import('./commands/log.ts') },
   { name: 'index', summaryKey: 'index.summary', load: () => import('./commands/index-command.ts') },
+  { name: 'sealer', summaryKey: 'sealer.summary', load: () => import('./commands/sealer.ts') },
   { name: 'config', summaryKey: 'cli.config.summary', load: () => import('./commands/config.ts') },
   { name: 'version', summaryKey: 'cli.version.summary', load: () => import('./commands/version.ts') },
 ];

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { Config } from '#app/config';
 import { controlMethods, projectionsIn, publishKeys } from '#app/control';
+import { createRemoteSealer, ledgerIo } from '#app/sealer';
 import { systemClock, systemRandom } from '#base/clock';
 import { FengniError } from '#base/errors';
 import type { Logger } from '#base/logger';
@@ -16,6 +17,8 @@ import { openSecrets } from '#store/secrets';
 import { startParser } from './parser-process.ts';
 
 const shard = 0;
+/** a command does without heads when a sealer that is a service of its own is down */
+const sealerWaitMs = 300;
 
 export interface LocalWriter {
   call<Result>(method: string, params?: unknown): Promise<Result>;
@@ -38,11 +41,13 @@ export const openLocalWriter = async (options: {
   const { dataFolder, config } = options;
   process.umask(0o077);
   const logger = troubleOnly(options.logger);
-  const sealer = await localSealer(dataFolder);
+  const { socket } = config.sealer;
+  const sealer: LocalSealer =
+    socket === null ? await localSealer(dataFolder) : createRemoteSealer(socket, sealerWaitMs);
   const parser = startParser(dataFolder, config);
   const known = await sealer.knownHead();
   const writer = await openWriter({
-    io: nodeIo,
+    io: socket === null ? nodeIo : ledgerIo(nodeIo, dataFolder),
     folder: dataFolder,
     shard,
     hostname: config.server.hostname,
@@ -75,6 +80,7 @@ export const openLocalWriter = async (options: {
   });
   const close = async (): Promise<void> => {
     await writer.stop();
+    sealer.close?.();
     secrets.close();
   };
   try {
@@ -103,6 +109,7 @@ const nobody: IpcPeer = { id: 0, open: false, notify: () => {}, close: () => {} 
 interface LocalSealer extends SealerPort {
   knownHead(): Promise<KnownHead | null>;
   begin(generation: number, origin: string): Promise<string | null>;
+  close?(): void;
 }
 
 /** The sealer of this folder; where its memory is lost or damaged, mail flows without heads, as in a server. */

@@ -1,6 +1,7 @@
 import net from 'node:net';
 import path from 'node:path';
 import { controlMethods, projectionsIn, publishKeys } from '#app/control';
+import { createRemoteSealer, ledgerIo } from '#app/sealer';
 import { FengniError } from '#base/errors';
 import { serveIpc } from '#net/ipc';
 import { createStandingConnection, mailstoreMethods } from '#net/mailstore';
@@ -11,7 +12,6 @@ import { type FolderLock, takeLock } from '#store/lock';
 import { listenOn } from './listen.ts';
 import { remoteParser } from './parse-elsewhere.ts';
 import type { RoleContext, RunningRole } from './role-main.ts';
-import { createRemoteSealer } from './sealer-port.ts';
 
 const shard = 0;
 /** a writer before this one ends within a second of its supervisor */
@@ -27,15 +27,23 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
   const sealer = createRemoteSealer(start.sealerSocket, sealerWaitMs);
   const known = await sealer.knownHead();
   const parser = remoteParser(socket('parser'), () => tell({ kind: 'parser-wanted' }));
+  let publish: (() => Promise<void>) | null = null;
   const opened = await openWriter({
-    io: nodeIo,
+    // A sealer under a user of its own reads the ledger as one of the group.
+    io: config.sealer.socket === null ? nodeIo : ledgerIo(nodeIo, dataFolder),
     folder: dataFolder,
     spoolOwners: ['mx', 'access'],
     shard,
     hostname: config.server.hostname,
     projections: (fresh) => projectionsIn(dataFolder, fresh),
     parse: parser.parse,
-    sealer,
+    sealer: {
+      advance: async (request) => {
+        // A sealer that was down at the first start has no generation yet, and its key stands nowhere.
+        await publish?.();
+        return sealer.advance(request);
+      },
+    },
     knownHeads: known === null ? [] : [known],
     logger,
     schedule: (work, ms) => {
@@ -51,7 +59,17 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
   parser.close();
   if (opened.kind === 'refused') throw opened.error;
   const writer = opened;
+  const hasKey = async (): Promise<boolean> => {
+    const { generation } = await writer.status();
+    return writer.directory.row('setting', `key-g${generation}`) !== null;
+  };
   await publishKeys(writer, dataFolder, sealer.begin);
+  if (!(await hasKey())) {
+    publish = async () => {
+      await publishKeys(writer, dataFolder, sealer.begin);
+      if (await hasKey()) publish = null;
+    };
+  }
 
   const authConnection = createStandingConnection({ path: socket('auth'), waitMs: 5_000 });
   const administration = createAdministration({

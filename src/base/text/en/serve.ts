@@ -36,4 +36,15 @@ export const serve = {
   'serve.root.no-user': 'there is no user "fengni"',
   'serve.root.program-closed': 'user "{user}" cannot read the program: {folder} is closed to it',
   'serve.root.data-closed': 'user "{user}" cannot come to the data folder: {folder} is closed to it',
+  'sealer.summary': 'sign heads of the log, as a service under a user of its own',
+  'sealer.usage':
+    'Runs the sealer until SIGTERM or SIGINT. Standard output gets one line, "ready", when the socket answers. DIR holds its key and what it\nsigned last: a folder of its own, outside the data folder. The server uses it by [sealer] socket; it must be able to read DATA/ledger.',
+  'sealer.option.state': "the sealer's own folder",
+  'sealer.option.socket': 'path of the socket on which it answers',
+  'sealer.option-missing': '{name} is missing',
+  'error.sealer-folder-unusable': 'The sealer cannot use this: {subject}',
+  'remedy.sealer-folder-unusable':
+    'name a folder and a socket that its user may make: --state DIR --socket S',
+  'error.sealer-in-use': 'Another sealer has this folder: {subject}',
+  'remedy.sealer-in-use': 'stop that one first, or name another folder: --state DIR',
 } as const;

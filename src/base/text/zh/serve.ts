@@ -31,4 +31,14 @@ export const serve = {
   'serve.root.no-user': '没有用户 fengni',
   'serve.root.program-closed': '用户 {user} 不能读取程序：{folder} 对它关闭',
   'serve.root.data-closed': '用户 {user} 不能到达数据目录：{folder} 对它关闭',
+  'sealer.summary': '签署日志的签名头，作为独立用户下的独立服务',
+  'sealer.usage':
+    '运行封印进程，直到收到 SIGTERM 或 SIGINT。套接字可用时，标准输出只打印一行 ready。目录中存放密钥和上次的签名：应是数据目录之外的独立目录。\n服务器通过 [sealer] socket 使用它；它必须能读取 DATA/ledger。',
+  'sealer.option.state': '封印进程自己的目录',
+  'sealer.option.socket': '应答用的套接字路径',
+  'sealer.option-missing': '缺少 {name}',
+  'error.sealer-folder-unusable': '封印进程无法使用：{subject}',
+  'remedy.sealer-folder-unusable': '请指定其用户可以创建的目录和套接字：--state 目录 --socket 路径',
+  'error.sealer-in-use': '另一个封印进程正在使用此目录：{subject}',
+  'remedy.sealer-in-use': '请先停掉那个进程，或用 --state 指定另一个目录',
 } as const satisfies Record<keyof typeof en, string>;

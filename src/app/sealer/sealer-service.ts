@@ -1,0 +1,76 @@
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { FengniError } from '#base/errors';
+import type { Logger } from '#base/logger';
+import { say } from '#base/text';
+import { listenOnPath } from '#net/ipc';
+import { Sealer } from '#services/sealer';
+import { nodeIo } from '#store/durable';
+import { takeLock } from '#store/lock';
+import { serveSealer } from './serve-sealer.ts';
+
+/** the sealer's user and its group, in which the writer's user is */
+const socketMode = 0o660;
+
+/**
+ * The sealer outside the supervisor: its own state folder and lock, a socket that owner and group may connect to.
+ *
+ * @throws {FengniError} `sealer-folder-unusable`, `sealer-in-use`, and those of `Sealer.open`
+ */
+export const startSealerService = async (options: {
+  stateFolder: string;
+  socket: string;
+  dataFolder: string;
+  logger: Logger;
+}): Promise<{ stop(): Promise<void> }> => {
+  const { stateFolder, socket, dataFolder, logger } = options;
+  process.umask(0o077);
+  try {
+    fs.mkdirSync(stateFolder, { recursive: true, mode: 0o700 });
+    fs.chmodSync(stateFolder, 0o700);
+  } catch (cause) {
+    throw unusable(stateFolder, cause);
+  }
+  const lock = takeLock(path.join(stateFolder, 'lock'));
+  if (lock.kind === 'held') {
+    throw new FengniError('sealer-in-use', {
+      subject: `${stateFolder} (pid ${lock.pid ?? '?'})`,
+      remedy: say('en', 'remedy.sealer-in-use'),
+    });
+  }
+  try {
+    const sealer = await Sealer.open({
+      io: nodeIo,
+      folder: stateFolder,
+      ledgerFolder: (generation) => path.join(dataFolder, 'ledger', `g${generation}`),
+    });
+    const server = net.createServer();
+    const ipc = serveSealer(server, sealer, logger);
+    try {
+      // Ours is the lock, so that a socket that is there is one that nobody answers on.
+      fs.rmSync(socket, { force: true });
+      await listenOnPath(server, socket);
+      fs.chmodSync(socket, socketMode);
+    } catch (cause) {
+      throw unusable(socket, cause);
+    }
+    return {
+      stop: async () => {
+        await ipc.close(2_000);
+        fs.rmSync(socket, { force: true });
+        lock.lock.release();
+      },
+    };
+  } catch (error) {
+    lock.lock.release();
+    throw error;
+  }
+};
+
+const unusable = (name: string, cause: unknown): FengniError =>
+  new FengniError('sealer-folder-unusable', {
+    subject: `${name} (${(cause as NodeJS.ErrnoException).code ?? String(cause)})`,
+    remedy: say('en', 'remedy.sealer-folder-unusable'),
+    cause,
+  });
