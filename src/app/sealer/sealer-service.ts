@@ -7,7 +7,6 @@ import { say } from '#base/text';
 import { listenOnPath } from '#net/ipc';
 import { Sealer } from '#services/sealer';
 import { nodeIo } from '#store/durable';
-import { takeLock } from '#store/lock';
 import { serveSealer } from './serve-sealer.ts';
 
 /** the sealer's user and its group, in which the writer's user is */
@@ -32,6 +31,8 @@ export const startSealerService = async (options: {
   } catch (cause) {
     throw unusable(stateFolder, cause);
   }
+  // Only here: the sealer as a role has no SQLite, which the lock is made of.
+  const { takeLock } = await import('#store/lock');
   const lock = takeLock(path.join(stateFolder, 'lock'));
   if (lock.kind === 'held') {
     throw new FengniError('sealer-in-use', {
