@@ -6,6 +6,7 @@ import path from 'node:path';
 import { before, test } from 'node:test';
 import { encodeSignerKey, encodeVerifierKey, parseSignerKey, receiptBytesMax, signerKey } from '#trust/seal';
 import { cli } from './support/cli.ts';
+import { LineClient } from './support/line-client.ts';
 import { startServer, type TestServer } from './support/server.ts';
 import { type Accepted, fetchMaildrop, sendMail } from './support/smtp-client.ts';
 
@@ -280,4 +281,29 @@ test('after a restart the receipt of an old message can be made at once, without
   const made = await cli(['receipt', accepted.id, '-o', again, ...data()]);
   assert.equal(made.status, 0, made.stderr);
   assert.equal((await verify(again, write('again.eml', stored), key)).status, 0);
+});
+
+test('a message that was put into a mailbox by IMAP has a receipt too, without trace fields and recipients', async () => {
+  const mail = 'Subject: a draft\r\n\r\nnot sent yet\r\n';
+  const client = await LineClient.connect(server.ports.imaps, { ca: server.ca });
+  await client.until(/^\* OK.*\r\n/);
+  await client.ask(`a LOGIN ${server.address} ${server.password}\r\n`, /^a OK.*\r\n/m);
+  await client.ask(`b APPEND Drafts {${mail.length}}\r\n`, /^\+ .*\r\n/m);
+  await client.ask(`${mail}\r\n`, /^b OK.*\r\n/m);
+  client.destroy();
+  const dump = (await cli(['index', 'dump', ...data()])).stdout;
+  const id = /^message \d+ (\S+) added /m.exec(dump)?.[1] ?? '';
+  assert.match(
+    (await cli(['show', id, ...data()])).stdout,
+    /from +the account \S+, at 127\.0\.0\.1 port \d+|from +127\.0\.0\.1 port \d+\n/,
+  );
+  const receipt = path.join(folder, 'added');
+  assert.equal((await cli(['receipt', id, '-o', receipt, '--show', 'sender', ...data()])).status, 0);
+  assert.equal((await verify(receipt, write('added.eml', mail), key)).status, 0);
+  const changed = await verify(receipt, write('added.eml', mail.replace('yet', 'now')), key);
+  assert.deepEqual([changed.status, changed.verdict.failure?.reason], [1, 'original-changed']);
+  const words = await cli(['verify-receipt', receipt, write('added.eml', mail), '--key', key]);
+  assert.match(words.stdout, /good: there are no trace fields/);
+  const noRecipient = await cli(['receipt', id, '-o', receipt, '--recipient', server.address, ...data()]);
+  assert.equal(noRecipient.status, 2);
 });

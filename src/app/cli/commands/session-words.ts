@@ -4,15 +4,16 @@ import type { CommandContext } from '../command.ts';
 /** Who handed it over, in words. */
 export const peer = (context: CommandContext, session: readonly EvidenceLine[]): string => {
   const value = (name: string): string | null => evidenceValue(session, name);
-  const address = value('peer');
-  if (address !== null)
-    return context.say('show.peer', {
-      peer: address,
-      port: value('port') ?? '-',
-      helo: value('helo') ?? '-',
-    });
-  const account = value('account');
-  return account === null ? context.say('show.peer.local') : context.say('show.peer.account', { account });
+  const [address, account, helo] = [value('peer'), value('account'), value('helo')];
+  const place = { peer: address ?? '-', port: value('port') ?? '-' };
+  if (account !== null)
+    return address === null
+      ? context.say('show.peer.account', { account })
+      : context.say('show.peer.account-at', { account, ...place });
+  if (address === null) return context.say('show.peer.local');
+  return helo === null
+    ? context.say('show.peer.nameless', place)
+    : context.say('show.peer', { ...place, helo });
 };
 
 /** By which protocol and how it was protected, in words. */

@@ -35,7 +35,8 @@ export const command: Command = {
       mail: readFile(context, mailFile),
       keys,
     });
-    for (const check of verdict.checks) context.print(checkLine(context, check));
+    const isAdded = verdict.facts?.leaf.kind === 'added';
+    for (const check of verdict.checks) context.print(checkLine(context, check, isAdded));
     // What a bad receipt says are claims: they are not repeated as though they were known.
     if (verdict.good && verdict.facts !== null)
       for (const line of factLines(context, verdict.facts)) context.print(line);
@@ -84,11 +85,12 @@ const readFile = (context: CommandContext, name: string): Uint8Array => {
 
 const marks = { good: '✓', bad: '✗', 'not-given': '-' } as const;
 
-const checkLine = (context: CommandContext, check: ReceiptCheck): string => {
+const checkLine = (context: CommandContext, check: ReceiptCheck, isAdded: boolean): string => {
+  const hasNone = isAdded && check.name === 'prefix' && check.result === 'good';
   const words = {
     mark: marks[check.result],
     result: context.say(`verify-receipt.${check.result}`),
-    what: context.say(`verify-receipt.check.${check.name}`),
+    what: context.say(hasNone ? 'verify-receipt.check.prefix.none' : `verify-receipt.check.${check.name}`),
   };
   return check.result === 'good'
     ? context.say('verify-receipt.line', words)

@@ -21,6 +21,8 @@ export const commandsSeal = {
   'show.peer': '{peer} port {port}, which called itself {helo}',
   'show.peer.local': 'a command on this machine',
   'show.peer.account': 'the account {account}',
+  'show.peer.account-at': 'the account {account}, at {peer} port {port}',
+  'show.peer.nameless': '{peer} port {port}',
   'show.way.tls': '{protocol}, encrypted with {version}, cipher {cipher}{group}',
   'show.way.group': ', key exchange {group}',
   'show.way.clear': '{protocol}, not encrypted',
@@ -86,6 +88,8 @@ export const commandsSeal = {
   'verify-receipt.check.aut': 'the authentication results are those that were sealed',
   'verify-receipt.check.original': 'the mail is, octet for octet, what was received',
   'verify-receipt.check.prefix': 'Received, Authentication-Results and Fengni-Seal are what was sealed',
+  'verify-receipt.check.prefix.none':
+    'there are no trace fields, as it is with a message that was put into a mailbox',
   'verify-receipt.reason.receipt-malformed': 'it was damaged, or is no receipt',
   'verify-receipt.reason.inclusion-wrong': 'the leaf does not stand in this tree at this place',
   'verify-receipt.reason.origin-unknown': 'the receipt is of another log than the key',
