@@ -146,8 +146,12 @@ export class Stage {
 
   /** `fengni verify --repair --from COPY`, after which nothing may be wrong. */
   async repair(): Promise<void> {
-    const words = await this.must(['verify', '--repair', '--from', this.copy]);
-    this.telling.show('repair', wordsOf(words), 'green');
+    const words = wordsOf(await this.must(['verify', '--repair', '--from', this.copy]));
+    // Before the repair it tells again what is wrong, and after it verifies all again: its last line says how that ended.
+    const first = words.findIndex((line) => line.startsWith(this.say('verify.repair.done', { what: '' })));
+    const again = words.indexOf(this.say('verify.repair.again'));
+    const did = words.slice(Math.max(0, first), again < 0 ? -1 : again);
+    this.telling.show('repair', words, 'green', [...did, words.at(-1) ?? '']);
   }
 
   /** The newest signed head, as soon as it covers a message. */

@@ -110,7 +110,7 @@ export const steps: Readonly<Record<StepName, Step>> = {
   remove: async (stage, { contract }) => {
     await stage.stop();
     const place = findMessage(stage.data, stage.idOf(contract));
-    stage.telling.show('letter', quoted(contract.lines.slice(1)), 'yellow');
+    stage.telling.show('letter', quoted(contract.lines.slice(1, 2)), 'yellow');
     removeFrame(stage.data, place);
     const { file, offset, lengthBytes, seq } = place;
     stage.telling.show('damage', stage.say('demo.frame', { file, offset, octets: lengthBytes, seq }), 'red');
@@ -122,7 +122,7 @@ export const steps: Readonly<Record<StepName, Step>> = {
   },
 
   rollback: async (stage, { delivery }) => {
-    stage.telling.show('letter', quoted(delivery.lines.slice(1)), 'yellow');
+    stage.telling.show('letter', quoted(delivery.lines.slice(1, 2)), 'yellow');
     await stage.send(delivery);
     const head = await stage.headOver(stage.idOf(delivery));
     fs.writeFileSync(stage.file(keptHead), head);
@@ -131,7 +131,9 @@ export const steps: Readonly<Record<StepName, Step>> = {
     await stage.stop();
     rollBack(stage.data, stage.copy);
     const left = leavesIn(stage.copy);
-    await stage.verifyFinds([size, String(left), keptHead], ['--checkpoint', keptHead]);
+    const count = Number(size) - left;
+    await stage.verifyFinds([keptHead, ...[size, left, count].map(String)], ['--checkpoint', keptHead]);
+    stage.telling.show('missing', stage.say('demo.missing', { count, size }), 'red');
     const outcome = await stage.processes.tryToServe();
     if (outcome.kind === 'ready') throw failure('demo.failure.started');
     const { status, said } = outcome;

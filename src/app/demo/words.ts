@@ -35,6 +35,7 @@ export const evidenceNames = [
   'repair',
   'again',
   'head',
+  'missing',
   'serve',
 ] as const;
 export type EvidenceName = (typeof evidenceNames)[number];

@@ -71,6 +71,7 @@ export const demo = {
   'demo.evidence.repair': 'repair',
   'demo.evidence.again': 'read again',
   'demo.evidence.head': 'head',
+  'demo.evidence.missing': 'missing',
   'demo.evidence.serve': 'serve',
 
   'demo.same-digest': 'SHA-256 {digest}…, the same that the sender computes',
@@ -81,6 +82,7 @@ export const demo = {
   'demo.frame': '{file}: {octets} octets from {offset} on, which were record {seq}',
   'demo.read-again': '{octets} octets by IMAPS and POP3S, SHA-256 {digest}…, as sent',
   'demo.head': '{origin}: {size} entries, root {root}…',
+  'demo.missing': 'the last {count} of {size} entries, the third letter among them',
 
   'demo.failure.status': '“{command}” ended with {status} instead of {expected}: {said}',
   'demo.failure.reply': 'the server’s reply has no id, or another fingerprint than the letter: {reply}',

@@ -65,6 +65,7 @@ export const demo = {
   'demo.evidence.repair': '修复',
   'demo.evidence.again': '再读',
   'demo.evidence.head': '签名头',
+  'demo.evidence.missing': '缺少',
   'demo.evidence.serve': '启动',
 
   'demo.same-digest': 'SHA-256 {digest}…，与寄件方算出的相同',
@@ -75,6 +76,7 @@ export const demo = {
   'demo.frame': '{file}：从 {offset} 起的 {octets} 字节，即第 {seq} 条记录',
   'demo.read-again': 'IMAPS 与 POP3S 都是 {octets} 字节，SHA-256 {digest}…，与寄出时相同',
   'demo.head': '{origin}：{size} 条，根 {root}…',
+  'demo.missing': '{size} 条中的最后 {count} 条，第三封信就在其中',
 
   'demo.failure.status': '“{command}”的退出状态是 {status}，应为 {expected}：{said}',
   'demo.failure.reply': '服务器的回答里没有 id，或指纹与信不符：{reply}',
