@@ -169,6 +169,14 @@ test('a whole log has no loss to accept: new-generation changes nothing', async 
   assert.equal(await good(['log', 'checkpoint']), checkpoint);
 });
 
+test('a sealer that is a service of its own accepts no loss from this side', async () => {
+  const toml = path.join(server.folder, 'elsewhere.toml');
+  fs.writeFileSync(toml, '[sealer]\nsocket = "/no/such/sealer"\n');
+  const outcome = await runCli(['log', 'new-generation', '--data', server.data, '--config', toml]);
+  assert.equal(outcome.status, 3);
+  assert.match(outcome.stderr, /service of its own.*\nWhat to do: nothing was changed/);
+});
+
 test('a log that was rolled back is refused, naming new-generation; that begins again without a number used twice', async () => {
   const kept = await deliver('kept');
   const parts = ['segments', 'keys', 'ledger'];

@@ -42,9 +42,17 @@ interface Options {
  * numbers that were never given out, a new key and a new ledger; its genesis names the last head known. Only a person decides that. Cut
  * short at any point, it can be run again.
  *
- * @throws {FengniError} `data-folder-in-use`; `log-from-the-future`, which is no loss
+ * @throws {FengniError} `data-folder-in-use`; `log-from-the-future`, which is no loss; `sealer-elsewhere`
  */
 export const acceptLoss = async (options: Options): Promise<AcceptedLoss> => {
+  const { socket } = options.config.sealer;
+  // A sealer of its own user accepts no loss because somebody on this side says so.
+  if (socket !== null) {
+    throw new FengniError('sealer-elsewhere', {
+      subject: `[sealer] socket ${socket}`,
+      remedy: 'nothing was changed; begin the generation where the sealer keeps its folder',
+    });
+  }
   const lock = await requireFolderLock(options.dataFolder);
   try {
     process.umask(0o077);
