@@ -41,9 +41,10 @@ export interface VerifyOptions {
   shard: number;
   /** a server writes meanwhile */
   live: boolean;
-  /** the sealer's state as it was before this began; `absent` where it lies elsewhere or there is none */
+  /** what the sealer knows, as it was before this began: its state, or the head that it answers; `absent` where neither can be had */
   sealer:
     | { kind: 'state'; state: SealerState; copied: boolean }
+    | { kind: 'head'; generation: number; size: number; root: Uint8Array }
     | { kind: 'absent' }
     | { kind: 'damaged'; what: string };
   /** a head kept outside: a signed note */
@@ -472,7 +473,10 @@ const keptHeads = async ({ io, folder, sealer }: VerifyOptions, findings: Findin
   if (sealer.kind === 'damaged')
     findings.add(findingOf('sealer-state', sealer.what, { file: 'sealer/state' }));
   else if (sealer.kind === 'absent') findings.note('sealer-unknown', 'sealer/');
-  else {
+  else if (sealer.kind === 'head') {
+    const { generation, size, root } = sealer;
+    heads.push({ source: 'the sealer', generation, size, root });
+  } else {
     const { generation, range, previous } = sealer.state;
     if (sealer.copied) findings.note('sealer-copied', 'sealer/');
     heads.push({ source: 'the sealer', generation, size: range.size, root: range.root() });

@@ -109,7 +109,7 @@ const verifyOptions = async (
     folder,
     shard,
     live,
-    sealer: await sealerState(folder),
+    sealer: await sealerState(context, folder),
     kept:
       checkpoint === undefined
         ? null
@@ -134,11 +134,11 @@ const accountKey = (address: string): string => {
 };
 
 /** Read before anything else: what it has signed by now, the log has. */
-const sealerState = async (folder: string): Promise<VerifyOptions['sealer']> => {
+const sealerState = async (context: CommandContext, folder: string): Promise<VerifyOptions['sealer']> => {
   const { markOf, parseState, sameFolder } = await import('#services/sealer');
   const own = path.join(folder, 'sealer');
   const stat = await nodeIo.stat(own);
-  if (stat === null || (await nodeIo.stat(path.join(own, 'state'))) === null) return { kind: 'absent' };
+  if (stat === null || (await nodeIo.stat(path.join(own, 'state'))) === null) return askSealer(context);
   try {
     const state = parseState(await nodeIo.readFile(path.join(own, 'state')));
     return { kind: 'state', state, copied: !sameFolder(markOf(stat), state.folder) };
@@ -147,6 +147,35 @@ const sealerState = async (folder: string): Promise<VerifyOptions['sealer']> => 
     return { kind: 'damaged', what: error.subject };
   }
 };
+
+/** A sealer that is a service of its own keeps its folder to itself, and answers. */
+const askSealer = async (context: CommandContext): Promise<VerifyOptions['sealer']> => {
+  const { socket } = (await context.config()).sealer;
+  if (socket === null) return { kind: 'absent' };
+  const { connectIpc } = await import('#net/ipc');
+  const { parseHash } = await import('#trust/seal');
+  try {
+    const client = await connectIpc(socket);
+    try {
+      const { result } = await client.call<SealerAnswer>('head');
+      if (result.kind !== 'signed') return { kind: 'absent' };
+      const { generation, size, root } = result.head;
+      const octets = parseHash(root);
+      return octets === null
+        ? { kind: 'damaged', what: 'it answers with something that is no head' }
+        : { kind: 'head', generation, size, root: octets };
+    } finally {
+      client.close();
+    }
+  } catch (error) {
+    if (!(error instanceof FengniError)) throw error;
+    return { kind: 'absent' };
+  }
+};
+
+type SealerAnswer =
+  | { kind: 'signed'; head: { generation: number; size: number; root: string } }
+  | { kind: 'refused' };
 
 interface RepairTold {
   done: readonly string[];
