@@ -59,7 +59,10 @@ const diskFull = (error: unknown): FengniError | null => {
     if (at instanceof FengniError && at.code === 'disk-full') return at;
     const { errcode, code, message } = at as Error & { errcode?: number; code?: string };
     if (errcode === sqliteFull || code === 'ENOSPC')
-      return new FengniError('disk-full', { subject: message, remedy: say('en', 'remedy.disk-full') });
+      return new FengniError('disk-full', {
+        subject: error instanceof FengniError ? error.subject : message,
+        remedy: say('en', 'remedy.disk-full'),
+      });
   }
   return null;
 };

@@ -1,5 +1,7 @@
 import fs from 'node:fs';
-import { MiB } from '#base/limits';
+import { FengniError } from '#base/errors';
+import { KiB, MiB } from '#base/limits';
+import { say } from '#base/text';
 
 /** Whether so little room is left that no new mail should be begun; what has been begun, index and ledger may use the rest. */
 export const isNearlyFull = ({ freeBytes, sizeBytes }: { freeBytes: number; sizeBytes: number }): boolean =>
@@ -8,6 +10,32 @@ export const isNearlyFull = ({ freeBytes, sizeBytes }: { freeBytes: number; size
 const reserveBytesMax = 256 * MiB;
 const reserveShare = 0.05;
 const lookMs = 1_000;
+
+/** less than a group of the log and the pages of an index need */
+const fullBytesMax = 512 * KiB;
+/** what a process says that could not write something; what is wrong with the data stays what it is */
+const maybeFull: ReadonlySet<string> = new Set([
+  'io-error',
+  'ledger-unusable',
+  'log-failed',
+  'projection-unusable',
+  'role-failed',
+  'sealer-unusable',
+  'secrets-unreadable',
+]);
+
+/** A fault that comes from a disk without room, as that: SQLite has more than one name for it. */
+export const asDiskFull = (fault: FengniError, folder: string): FengniError => {
+  if (!maybeFull.has(fault.code)) return fault;
+  try {
+    const { bavail, bsize } = fs.statfsSync(folder);
+    if (bavail * bsize > fullBytesMax) return fault;
+  } catch {
+    return fault;
+  }
+  const subject = `${folder} (${fault.subject})`;
+  return new FengniError('disk-full', { subject, remedy: say('en', 'remedy.disk-full'), cause: fault });
+};
 
 /** Looks at the disk of a folder once a second, and says when it has become nearly full, or is no longer. */
 export const watchDisk = (

@@ -8,7 +8,7 @@ import type { Logger } from '#base/logger';
 import { connectIpc } from '#net/ipc';
 import { newTicketKeys } from '#net/tls';
 import { prepareDataFolder } from './data-folder.ts';
-import { watchDisk } from './disk-watch.ts';
+import { asDiskFull, watchDisk } from './disk-watch.ts';
 import { lingeringMs, takeServeLock, waitForFolder } from './folder-lock.ts';
 import { type BoundSocket, bindListener, bindPath } from './listening-sockets.ts';
 import { becomeUser, chooseUser } from './privileges.ts';
@@ -181,6 +181,7 @@ const start = async (
   const supervisor = createSupervisor({
     roles,
     plan,
+    asDiskFull: (fault) => asDiskFull(fault, dataFolder),
     folders: { data: dataFolder, compileCache },
     logger,
     onFatal: failed.resolve,

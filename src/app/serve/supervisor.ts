@@ -24,6 +24,8 @@ export interface SupervisorOptions {
   /** in the order in which they start */
   roles: readonly RoleName[];
   plan(role: RoleName): RolePlan;
+  /** what a disk without room does shows in many ways: said as what it is, where it is that */
+  asDiskFull(fault: FengniError): FengniError;
   folders: { data: string; compileCache(role: RoleName): string | null };
   logger: Logger;
   /** a role says that starting again would not help, or does not come up at the start */
@@ -63,7 +65,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
   const children = new Map<RoleName, Child>();
   const failures = new Map<RoleName, number>();
   const startFailures = new Map<RoleName, number>();
-  const lastWords = new Map<RoleName, RoleFault>();
+  const lastWords = new Map<RoleName, FengniError>();
   let started = false;
   let stopping = false;
   let waiting: { role: RoleName; resolve(): void } | null = null;
@@ -116,10 +118,11 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
     } else if (message.kind === 'parser-wanted') {
       if (!children.has('parser')) launch('parser');
     } else {
-      lastWords.set(child.role, message.fault);
+      const fault = options.asDiskFull(faultOf(message.fault));
+      lastWords.set(child.role, fault);
       // A disk that fills up while mail flows is waited for; one that is full at the start is told to whoever starts.
-      const isWaitedFor = started && message.fault.code === 'disk-full';
-      if (message.kind === 'fatal' && !isWaitedFor) options.onFatal(faultOf(message.fault));
+      const isWaitedFor = started && fault.code === 'disk-full';
+      if (message.kind === 'fatal' && !isWaitedFor) options.onFatal(fault);
     }
   };
 
@@ -130,7 +133,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
       const times = (startFailures.get(child.role) ?? 0) + 1;
       startFailures.set(child.role, times);
       if (times >= startFailuresMax) {
-        options.onFatal(neverStarted(child.role, lastWords.get(child.role)));
+        options.onFatal(lastWords.get(child.role) ?? options.asDiskFull(neverStarted(child.role)));
         return;
       }
     }
@@ -196,10 +199,8 @@ const roleEnvironment = (compileCache: string | null): NodeJS.ProcessEnv => {
   };
 };
 
-const neverStarted = (role: RoleName, words: RoleFault | undefined): FengniError =>
-  words === undefined
-    ? new FengniError('role-failed', { subject: role, remedy: say('en', 'remedy.role-failed') })
-    : faultOf(words);
+const neverStarted = (role: RoleName): FengniError =>
+  new FengniError('role-failed', { subject: role, remedy: say('en', 'remedy.role-failed') });
 
 const faultOf = (fault: RoleFault): FengniError =>
   new FengniError(fault.code, { subject: fault.subject, remedy: fault.remedy, exitStatus: fault.exitStatus });

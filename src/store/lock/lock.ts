@@ -56,7 +56,7 @@ export const lockHolder = (file: string): number | null => {
   return null;
 };
 
-const readingsMax = 5;
+const readingsMax = 25;
 
 const readHolder = (file: string): number | null => {
   try {
