@@ -171,12 +171,12 @@ export class GroupDraft {
         key: null,
         body: { kind: 'clear', octets: encodeRow(content, null) },
       });
-      this.events.push({ type: 'row', seq: placed.seq, ...content });
+      this.events.push({ type: 'row', seq: placed.seq, ...content, rowKey: null });
       return;
     }
     const { ref, fileKey } = this.freshKey();
     const placed = this.#sealed('ROW', ref, fileKey, encodeRow(content, this.#salt()));
-    this.events.push({ type: 'row', seq: placed.seq, ...content });
+    this.events.push({ type: 'row', seq: placed.seq, ...content, rowKey: ref });
   }
 
   /** A leaf with open fields and no body: genesis, frames, segment, gap, handover, clock, day. */
@@ -209,10 +209,11 @@ export class GroupDraft {
   /**
    * Erases: what these keys sealed is gone for good when the group is durable.
    *
+   * @param reason stands in clear
    * @param messages ids of the messages among it: the file of a large body goes too
    */
-  erased(keys: readonly KeyRef[], messages: readonly string[]): { seq: number } {
-    const octets = utf8(canonicalJson({ keys: keys.map(({ epoch, slot }) => ({ epoch, slot })) }));
+  erased(keys: readonly KeyRef[], reason: string, messages: readonly string[]): { seq: number } {
+    const octets = utf8(canonicalJson({ keys: keys.map(({ epoch, slot }) => ({ epoch, slot })), reason }));
     const placed = this.#add({
       type: 'ERASED',
       critical: true,

@@ -73,10 +73,11 @@ export const eventOf = async (frame: Frame, readers: ReplayReaders): Promise<Log
       return { type: 'state', seq, key, ...decodeState(openHead(frame, fileKey)) };
     }
     case frameTypes.ROW: {
-      if (frame.clearBody !== null) return { type: 'row', seq, ...decodeRow(frame.clearBody) };
-      const fileKey = await fileKeyOf(keyOf(frame), frame, readers.keys);
+      if (frame.clearBody !== null) return { type: 'row', seq, ...decodeRow(frame.clearBody), rowKey: null };
+      const rowKey = keyOf(frame);
+      const fileKey = await fileKeyOf(rowKey, frame, readers.keys);
       if (fileKey === null) return 'erased';
-      return { type: 'row', seq, ...decodeRow(openHead(frame, fileKey)) };
+      return { type: 'row', seq, ...decodeRow(openHead(frame, fileKey)), rowKey };
     }
     case frameTypes.LEAF: {
       const leaf = parseLeaf(frame.leaf);

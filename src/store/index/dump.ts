@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { latin1 } from '#base/bytes';
 import { flagNames } from './flags.ts';
+import { idOf } from './frame-content.ts';
 import type { EmailRow, MailIndex, PlacementRow } from './port.ts';
 import { formatUidSet } from './uid-set.ts';
 
@@ -44,6 +45,13 @@ export function* dumpIndex(index: MailIndex): Generator<string> {
       for (const email of index.emailsOfMessage(message.seq)) yield emailLine(email);
     }
     after = page.at(-1)?.seq ?? 0;
+    if (page.length < pageSize) break;
+  }
+  for (let last = 0; ; ) {
+    const page = index.unplaced(Number.MAX_SAFE_INTEGER, last, pageSize);
+    for (const { emailSeq, dayCount, timeMs } of page)
+      yield `unplaced ${idOf('e', emailSeq)} day ${dayCount} time ${timeMs}`;
+    last = page.at(-1)?.emailSeq ?? 0;
     if (page.length < pageSize) return;
   }
 }

@@ -215,6 +215,14 @@ const decodeChange = (fields: Fields): StateChange => {
       };
     case 'recent':
       return { op, below: fields.number('below') };
+    case 'numbers':
+      return {
+        op,
+        uidNexts: fields.objects('uidNexts').map((each) => ({
+          mailbox: each.text('mailbox'),
+          uidNext: each.number('uidNext'),
+        })),
+      };
     default:
       throw fields.wrong('op');
   }

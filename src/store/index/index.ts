@@ -47,8 +47,10 @@ export type {
   ParsedMessage,
   PlacementRow,
   RowEvent,
+  RowVersion,
   StateChange,
   StateEvent,
   TableRow,
+  UnplacedRow,
 } from './port.ts';
 export { formatUidSet, parseUidSet } from './uid-set.ts';

@@ -100,7 +100,9 @@ export type StateChange =
       }[];
     }
   /** UIDs below it have been seen by a session: `\Recent` no longer (RFC 3501 §2.3.2) */
-  | { op: 'recent'; below: number };
+  | { op: 'recent'; below: number }
+  /** what an erasure leaves behind: UIDNEXT of each mailbox as it was, since the frames that raised it can be read no more */
+  | { op: 'numbers'; uidNexts: readonly { mailbox: string; uidNext: number }[] };
 
 /** One command's effect on one mailbox. */
 export interface StateEvent {
@@ -124,6 +126,8 @@ export interface RowEvent {
   key: string;
   /** null deletes it */
   value: JsonObject | null;
+  /** the frame's own key; null for a table that names no person */
+  rowKey: KeyRef | null;
 }
 
 /** A leaf of the ledger, so that the ledger can be continued without reading the log again. */
@@ -150,11 +154,24 @@ export interface LogMarks {
   dayMs: number;
 }
 
+/**
+ * What lies under these keys is gone: messages, copies, rows; with an account's own key all that the account had, so that its copies are
+ * due to be erased too.
+ */
 export interface ErasedEvent {
   type: 'erased';
   seq: number;
-  /** what lies under these keys is gone */
   keys: readonly KeyRef[];
+}
+
+/** A copy that lies in no mailbox any more. */
+export interface UnplacedRow {
+  emailSeq: number;
+  account: string;
+  /** `day` leaves when its last placement went; 0 for the copies of an account that was purged */
+  dayCount: number;
+  /** the time then; where the clock was set back since, the time that it was set to */
+  timeMs: number;
 }
 
 export type LogEvent = MessageEvent | DeliverEvent | StateEvent | RowEvent | LeafEvent | ErasedEvent;
@@ -246,6 +263,8 @@ export interface MailIndex {
   /** in the order asked; an email that is not there is left out */
   emails(emailSeqs: readonly number[]): EmailRow[];
   emailsOfMessage(messageSeq: number): EmailRow[];
+  /** copies without a placement whose last one went at `dayCount` or before, by `emailSeq`, after that one, at most `limit` */
+  unplaced(dayCount: number, afterEmailSeq: number, limit: number): UnplacedRow[];
   messageById(id: string): MessageRow | null;
   message(seq: number): MessageRow | null;
   /** messages with `seq` > after, ascending, at most `limit` */
@@ -268,13 +287,25 @@ export interface TableRow {
   value: JsonObject;
 }
 
-/** The tables of ROW frames. */
+/** One sealed ROW frame that can still be read, whether or not a later one replaced it. */
+export interface RowVersion {
+  seq: number;
+  table: string;
+  key: string;
+  /** null: it deleted the row */
+  value: JsonObject | null;
+  rowKey: KeyRef;
+}
+
+/** The tables of ROW frames. A row whose newest frame was erased is gone. */
 export interface Directory {
   appliedSeq(): number;
   apply(events: readonly LogEvent[], appliedSeq: number): void;
   clear(): void;
   row(table: string, key: string): JsonObject | null;
   rows(table: string): TableRow[];
+  /** by `seq`; none of a table that names no person */
+  versions(table: string): RowVersion[];
   tables(): string[];
   dump(): Iterable<string>;
   close(): void;

@@ -15,6 +15,7 @@ import {
   parseUidSet,
   type StateEvent,
   seqOf,
+  type UnplacedRow,
 } from '#store/index';
 
 interface Mailbox extends Omit<MailboxRow, 'keywords' | 'subscribed'> {
@@ -28,7 +29,8 @@ interface Account {
   modSeq: number;
   uidValidity: number;
   key: KeyRef | null;
-  threads: Map<string, string>;
+  /** thread key → thread of each email that has it, by `seq` of the email */
+  threads: Map<string, Map<number, string>>;
   subscriptions: Set<string>;
 }
 
@@ -37,6 +39,7 @@ interface State {
   messages: Map<number, MessageEvent>;
   messageIds: Map<string, number>;
   emails: Map<number, DeliverEvent>;
+  unplaced: Map<number, UnplacedRow>;
   mailboxes: Map<string, Mailbox>;
   accounts: Map<string, Account>;
   marks: LogMarks;
@@ -47,6 +50,7 @@ const empty = (): State => ({
   messages: new Map(),
   messageIds: new Map(),
   emails: new Map(),
+  unplaced: new Map(),
   mailboxes: new Map(),
   accounts: new Map(),
   marks: { leafTimeMs: 0, framesSeq: 0, dayCount: 0, dayMs: 0 },
@@ -168,6 +172,13 @@ export const createMemoryIndex = (): MailIndex => {
       else owner.subscriptions.delete(change.name);
       return;
     }
+    if (change.op === 'numbers') {
+      for (const { mailbox: id, uidNext } of change.uidNexts) {
+        const mailbox = state.mailboxes.get(id);
+        if (mailbox !== undefined) mailbox.uidNext = Math.max(mailbox.uidNext, uidNext);
+      }
+      return;
+    }
     const mailbox = state.mailboxes.get(event.mailbox);
     if (mailbox === undefined) return;
     if (change.op === 'recent') {
@@ -182,6 +193,7 @@ export const createMemoryIndex = (): MailIndex => {
         break;
       case 'delete':
         state.mailboxes.delete(event.mailbox);
+        for (const { emailSeq } of mailbox.placements.values()) lost(emailSeq, event.timeMs);
         break;
       case 'flags': {
         const { bits, keywords } = flagBits(change.flags);
@@ -201,15 +213,52 @@ export const createMemoryIndex = (): MailIndex => {
         break;
       }
       case 'expunge':
-        for (const placement of inSet(mailbox, change.uids)) {
-          mailbox.placements.delete(placement.uid);
-          mailbox.tombstones.set(placement.uid, event.modSeq);
+        // A UID whose frame was erased has its tombstone all the same.
+        for (const { first, last } of parseUidSet(change.uids) ?? []) {
+          for (let uid = first; uid <= last; uid++) {
+            const placement = mailbox.placements.get(uid);
+            mailbox.placements.delete(uid);
+            mailbox.tombstones.set(uid, event.modSeq);
+            if (placement !== undefined) lost(placement.emailSeq, event.timeMs);
+          }
         }
         break;
       case 'place':
-        for (const placed of change.placements) place(mailbox, event.modSeq, placed);
+        for (const placed of change.placements) {
+          place(mailbox, event.modSeq, placed);
+          state.unplaced.delete(seqOf(placed.emailId) ?? 0);
+        }
         break;
     }
+  };
+
+  /** an email's placement is gone; when it was the last one, its days begin to count */
+  const lost = (emailSeq: number, timeMs: number): void => {
+    const email = state.emails.get(emailSeq);
+    if (email === undefined) return;
+    for (const { placements } of state.mailboxes.values())
+      for (const placement of placements.values()) if (placement.emailSeq === emailSeq) return;
+    const { dayCount } = state.marks;
+    state.unplaced.set(emailSeq, { emailSeq, account: email.account, dayCount, timeMs });
+  };
+
+  const dropThreads = (email: DeliverEvent): void => {
+    const threads = state.accounts.get(email.account)?.threads;
+    for (const [key, emails] of threads ?? []) {
+      emails.delete(email.seq);
+      if (emails.size === 0) threads?.delete(key);
+    }
+  };
+
+  /** all that an account had; its copies are due */
+  const purge = (id: string): void => {
+    for (const mailbox of [...state.mailboxes.values()])
+      if (mailbox.account === id) state.mailboxes.delete(mailbox.id);
+    for (const email of state.emails.values()) {
+      if (email.account === id)
+        state.unplaced.set(email.seq, { emailSeq: email.seq, account: id, dayCount: 0, timeMs: 0 });
+    }
+    state.accounts.delete(id);
   };
 
   const inSet = (mailbox: Mailbox, uids: string): PlacementRow[] => {
@@ -228,13 +277,23 @@ export const createMemoryIndex = (): MailIndex => {
         break;
       case 'deliver': {
         state.emails.set(event.seq, event);
-        const owner = account(event.account);
+        const owner = state.accounts.get(event.account);
+        if (owner === undefined) {
+          // Its own frames can be read no more: the account was purged.
+          const { seq, account } = event;
+          state.unplaced.set(seq, { emailSeq: seq, account, dayCount: 0, timeMs: 0 });
+          break;
+        }
         owner.modSeq = Math.max(owner.modSeq, event.modSeq);
         for (const key of state.messages.get(event.messageSeq)?.parsed.threadKeys ?? []) {
-          if (!owner.threads.has(key)) owner.threads.set(key, event.threadId);
+          const emails = owner.threads.get(key) ?? new Map<number, string>();
+          owner.threads.set(key, emails.set(event.seq, event.threadId));
         }
         const mailbox = state.mailboxes.get(event.mailbox);
-        if (mailbox === undefined) break;
+        if (mailbox === undefined) {
+          lost(event.seq, event.dateMs);
+          break;
+        }
         place(mailbox, event.modSeq, {
           uid: event.uid,
           emailId: event.emailId,
@@ -252,6 +311,11 @@ export const createMemoryIndex = (): MailIndex => {
       case 'leaf':
         // A clock leaf may bring an earlier time: what counts is the newest leaf's.
         state.marks.leafTimeMs = event.timeMs;
+        if (event.kind === 'clock') {
+          // The clock was wrong before: what it said in the future is no longer waited for.
+          state.marks.dayMs = Math.min(state.marks.dayMs, event.timeMs);
+          for (const row of state.unplaced.values()) row.timeMs = Math.min(row.timeMs, event.timeMs);
+        }
         if (event.kind === 'frames') state.marks.framesSeq = event.seq;
         if (event.dayCount !== null) {
           state.marks.dayCount = event.dayCount;
@@ -263,9 +327,16 @@ export const createMemoryIndex = (): MailIndex => {
       case 'erased': {
         const gone = new Set(event.keys.map(({ epoch, slot }) => `${epoch}/${slot}`));
         const isGone = ({ key }: { key: KeyRef }): boolean => gone.has(`${key.epoch}/${key.slot}`);
-        for (const [seq, email] of state.emails) if (isGone(email)) state.emails.delete(seq);
+        for (const [id, { key }] of [...state.accounts]) if (key !== null && isGone({ key })) purge(id);
+        for (const [seq, email] of state.emails) {
+          if (!isGone(email)) continue;
+          dropThreads(email);
+          state.emails.delete(seq);
+          state.unplaced.delete(seq);
+        }
         for (const [seq, message] of state.messages) {
           if (!isGone(message)) continue;
+          for (const email of state.emails.values()) if (email.messageSeq === seq) dropThreads(email);
           state.messages.delete(seq);
           state.messageIds.delete(message.id);
         }
@@ -326,6 +397,12 @@ export const createMemoryIndex = (): MailIndex => {
       }),
     emailsOfMessage: (messageSeq) =>
       [...state.emails.values()].filter((email) => email.messageSeq === messageSeq).flatMap(emailRow),
+    unplaced: (dayCount, afterEmailSeq, limit) =>
+      [...state.unplaced.values()]
+        .filter((row) => row.dayCount <= dayCount && row.emailSeq > afterEmailSeq)
+        .sort((a, b) => a.emailSeq - b.emailSeq)
+        .slice(0, limit)
+        .map((row) => ({ ...row })),
     messageById: (id) => {
       const message = state.messages.get(state.messageIds.get(id) ?? -1);
       return message === undefined ? null : messageRow(message);
@@ -350,8 +427,8 @@ export const createMemoryIndex = (): MailIndex => {
     findThread: (id, keys) => {
       const threads = state.accounts.get(id)?.threads;
       for (const key of keys) {
-        const thread = threads?.get(key);
-        if (thread !== undefined) return thread;
+        const emails = threads?.get(key);
+        if (emails !== undefined) return emails.get(Math.min(...emails.keys())) ?? null;
       }
       return null;
     },

@@ -46,21 +46,6 @@ export interface FreshProjections {
   close(): void;
 }
 
-const tables: Readonly<Record<ProjectionName, Readonly<Record<string, readonly string[]>>>> = {
-  index: {
-    mark: ['one'],
-    message: ['seq'],
-    email: ['seq'],
-    mailbox: ['id'],
-    placement: ['mailbox', 'uid'],
-    tombstone: ['mailbox', 'uid'],
-    account: ['id'],
-    thread: ['account', 'key'],
-    subscription: ['account', 'name'],
-  },
-  state: { applied: ['one'], rows: ['name', 'key'] },
-};
-
 const integrityLinesMax = 20;
 
 class FileSnapshot implements ProjectionSnapshot {
@@ -145,9 +130,9 @@ export const openFreshProjections = (label: string): FreshProjections => {
       if (!(snapshot instanceof FileSnapshot)) throw new TypeError('a snapshot of this module');
       const fresh = new DatabaseSync(uri(name));
       try {
-        for (const [table, key] of Object.entries(tables[name]))
-          snapshot.guard(() => compareTable(fresh, snapshot.db, table, key, limit, differs));
         compareSchema(fresh, snapshot, differs);
+        for (const table of tablesOf(fresh))
+          snapshot.guard(() => compareTable(fresh, snapshot.db, table, keyOf(fresh, table), limit, differs));
       } finally {
         fresh.close();
       }
@@ -158,6 +143,19 @@ export const openFreshProjections = (label: string): FreshProjections => {
     },
   };
 };
+
+const tablesOf = (db: DatabaseSync): string[] =>
+  db
+    .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+    .all()
+    .map((row) => String(row['name']));
+
+/** The columns of a table's primary key, in their order. */
+const keyOf = (db: DatabaseSync, table: string): string[] =>
+  db
+    .prepare(`SELECT name FROM pragma_table_info('${table}') WHERE pk > 0 ORDER BY pk`)
+    .all()
+    .map((row) => String(row['name']));
 
 type Cells = Record<string, SQLOutputValue>;
 

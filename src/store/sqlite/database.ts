@@ -11,11 +11,20 @@ export interface Database {
   all(sql: string, ...cells: Cell[]): Row[];
   /** one transaction; an error rolls it back and goes on to the caller */
   transaction(work: () => void): void;
+  /**
+   * After something was erased: empties the write-ahead log, which has pages from before. A reader in the way delays it to the next call.
+   *
+   * @param erased whether something was erased now; an earlier one that is still to do is done too
+   */
+  scrub(erased: boolean): void;
   close(): void;
 }
 
+/** how long a call waits for another process */
+const busyMs = 5_000;
+
 /** The newest layout that this program writes; a file with another is thrown away and made again from the log. */
-const layout = 1;
+const layout = 2;
 
 /**
  * Opens a projection's file.
@@ -39,7 +48,7 @@ export const openDatabase = (file: string, options: { readOnly: boolean; schema:
   db = guard(() => {
     const opened = new DatabaseSync(file, {
       readOnly: options.readOnly,
-      timeout: 5_000,
+      timeout: busyMs,
       enableForeignKeyConstraints: false,
     });
     if (options.readOnly) {
@@ -68,6 +77,8 @@ export const openDatabase = (file: string, options: { readOnly: boolean; schema:
     return fresh;
   };
 
+  let isScrubDue = false;
+
   return {
     run: (sql, ...cells) => guard(() => void prepare(sql).run(...cells)),
     get: (sql, ...cells) => guard(() => prepare(sql).get(...cells) as Row | undefined),
@@ -82,6 +93,20 @@ export const openDatabase = (file: string, options: { readOnly: boolean; schema:
         if (db.isTransaction) db.exec('ROLLBACK');
         throw error;
       }
+    },
+    scrub: (erased) => {
+      isScrubDue ||= erased;
+      if (!isScrubDue) return;
+      guard(() => {
+        // Nobody's mail waits for a reader: whoever is in the way now is gone at one of the next calls.
+        db.exec('PRAGMA busy_timeout=0');
+        try {
+          const done = db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { busy: number };
+          isScrubDue = done.busy !== 0;
+        } finally {
+          db.exec(`PRAGMA busy_timeout=${busyMs}`);
+        }
+      });
     },
     close: () => db.close(),
   };

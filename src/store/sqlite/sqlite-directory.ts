@@ -1,10 +1,14 @@
 import { canonicalJson, type JsonObject, parseCanonicalJson } from '#base/canonical-json';
-import type { Directory, TableRow } from '#store/index';
-import { checkRow, number, openDatabase, type Row, rowSum, text } from './database.ts';
+import type { Directory, KeyRef, RowVersion, TableRow } from '#store/index';
+import { type Cell, checkRow, number, openDatabase, type Row, rowSum, text } from './database.ts';
 
 const schema = `
   CREATE TABLE applied (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, sum BLOB NOT NULL);
-  CREATE TABLE rows (name TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, sum BLOB NOT NULL, PRIMARY KEY (name, key)) WITHOUT ROWID`;
+  CREATE TABLE rows (name TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, sum BLOB NOT NULL, PRIMARY KEY (name, key)) WITHOUT ROWID;
+  CREATE TABLE version (seq INTEGER PRIMARY KEY, name TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, key_epoch INTEGER NOT NULL,
+    key_slot INTEGER NOT NULL, sum BLOB NOT NULL);
+  CREATE INDEX version_row ON version (name, key);
+  CREATE INDEX version_key ON version (key_epoch, key_slot)`;
 
 /** The `Directory` in `state.db`. */
 export const openSqliteDirectory = (file: string, options: { readOnly: boolean }): Directory => {
@@ -27,6 +31,37 @@ export const openSqliteDirectory = (file: string, options: { readOnly: boolean }
     db
       .all('SELECT key, value, sum FROM rows WHERE name = ? ORDER BY key', table)
       .map((row) => ({ table, key: text(row, 'key'), value: value(table, row) }));
+  const versionCells = (row: Row): Cell[] => [
+    number(row, 'seq'),
+    text(row, 'name'),
+    text(row, 'key'),
+    text(row, 'value'),
+    number(row, 'key_epoch'),
+    number(row, 'key_slot'),
+  ];
+  const versions = (where: string, ...cells: Cell[]): RowVersion[] =>
+    db.all(`SELECT * FROM version ${where} ORDER BY seq`, ...cells).map((row) => {
+      checkRow(`${file}: version ${number(row, 'seq')}`, versionCells(row), row['sum']);
+      return {
+        seq: number(row, 'seq'),
+        table: text(row, 'name'),
+        key: text(row, 'key'),
+        value: parseCanonicalJson(text(row, 'value')) as JsonObject | null,
+        rowKey: { epoch: number(row, 'key_epoch'), slot: number(row, 'key_slot') },
+      };
+    });
+
+  /** A row goes when its newest frame does. */
+  const erase = (keys: readonly KeyRef[]): void => {
+    for (const { epoch, slot } of keys) {
+      for (const { seq, table, key } of versions('WHERE key_epoch = ? AND key_slot = ?', epoch, slot)) {
+        const newest = db.get('SELECT max(seq) AS seq FROM version WHERE name = ? AND key = ?', table, key);
+        if (newest?.['seq'] === seq) db.run('DELETE FROM rows WHERE name = ? AND key = ?', table, key);
+        db.run('DELETE FROM version WHERE seq = ?', seq);
+      }
+    }
+  };
+
   const tables = (): string[] =>
     db.all('SELECT DISTINCT name FROM rows ORDER BY name').map((row) => text(row, 'name'));
 
@@ -36,7 +71,17 @@ export const openSqliteDirectory = (file: string, options: { readOnly: boolean }
       const applied = appliedSeq();
       db.transaction(() => {
         for (const event of events) {
-          if (event.type !== 'row' || event.seq <= applied) continue;
+          if (event.seq <= applied) continue;
+          if (event.type === 'erased') {
+            erase(event.keys);
+            continue;
+          }
+          if (event.type !== 'row') continue;
+          if (event.rowKey !== null) {
+            const { epoch, slot } = event.rowKey;
+            const cells = [event.seq, event.table, event.key, canonicalJson(event.value), epoch, slot];
+            db.run('INSERT OR REPLACE INTO version VALUES (?, ?, ?, ?, ?, ?, ?)', ...cells, rowSum(cells));
+          }
           if (event.value === null) {
             db.run('DELETE FROM rows WHERE name = ? AND key = ?', event.table, event.key);
             continue;
@@ -54,10 +99,12 @@ export const openSqliteDirectory = (file: string, options: { readOnly: boolean }
         const next = Math.max(applied, seq);
         db.run('INSERT OR REPLACE INTO applied (one, seq, sum) VALUES (1, ?, ?)', next, rowSum([next]));
       });
+      db.scrub(events.some(({ type, seq: at }) => type === 'erased' && at > applied));
     },
     clear: () =>
       db.transaction(() => {
         db.run('DELETE FROM rows');
+        db.run('DELETE FROM version');
         db.run('DELETE FROM applied');
       }),
     row: (table, key) => {
@@ -65,11 +112,14 @@ export const openSqliteDirectory = (file: string, options: { readOnly: boolean }
       return row === undefined ? null : value(table, row);
     },
     rows,
+    versions: (table) => versions('WHERE name = ?', table),
     tables,
     *dump() {
       for (const table of tables()) {
         for (const row of rows(table)) yield `row ${table} ${row.key} ${canonicalJson(row.value)}`;
       }
+      for (const { seq, table, key, value: said, rowKey } of versions(''))
+        yield `version ${seq} ${table} ${key} ${canonicalJson(said)} key ${rowKey.epoch}/${rowKey.slot}`;
     },
     close: () => db.close(),
   };

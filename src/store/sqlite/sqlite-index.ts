@@ -68,8 +68,9 @@ const columns = {
   placement: ['mailbox', 'uid', 'email', 'flags', 'keywords', 'modseq', 'date', 'saved', 'uidl', 'size'],
   tombstone: ['mailbox', 'uid', 'modseq'],
   account: ['id', 'modseq', 'uid_validity', 'key_epoch', 'key_slot'],
-  thread: ['account', 'key', 'thread'],
+  thread: ['account', 'key', 'email', 'thread'],
   subscription: ['account', 'name'],
+  unplaced: ['email', 'account', 'day', 'time'],
 } as const;
 
 type Table = keyof typeof columns;
@@ -84,16 +85,20 @@ const schema = `
   CREATE INDEX message_key ON message (key_epoch, key_slot);
   CREATE INDEX email_message ON email (message);
   CREATE INDEX email_key ON email (key_epoch, key_slot);
+  CREATE INDEX email_account ON email (account);
   CREATE TABLE mailbox (id TEXT PRIMARY KEY, account TEXT, name TEXT, role TEXT, uid_validity INTEGER, uid_next INTEGER,
     modseq INTEGER, recent_below INTEGER, keywords TEXT, sum BLOB, UNIQUE (account, name)) WITHOUT ROWID;
   CREATE TABLE placement (mailbox INTEGER, uid INTEGER, email INTEGER, flags INTEGER, keywords TEXT, modseq INTEGER, date INTEGER,
     saved INTEGER, uidl TEXT, size INTEGER, sum BLOB, PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;
   CREATE INDEX placement_modseq ON placement (mailbox, modseq);
+  CREATE INDEX placement_email ON placement (email);
   CREATE TABLE tombstone (mailbox INTEGER, uid INTEGER, modseq INTEGER, sum BLOB, PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;
   CREATE INDEX tombstone_modseq ON tombstone (mailbox, modseq);
   CREATE TABLE account (id TEXT PRIMARY KEY, modseq INTEGER, uid_validity INTEGER, key_epoch INTEGER, key_slot INTEGER, sum BLOB) WITHOUT ROWID;
-  CREATE TABLE thread (account TEXT, key TEXT, thread TEXT, sum BLOB, PRIMARY KEY (account, key)) WITHOUT ROWID;
-  CREATE TABLE subscription (account TEXT, name TEXT, sum BLOB, PRIMARY KEY (account, name)) WITHOUT ROWID`;
+  CREATE INDEX account_key ON account (key_epoch, key_slot);
+  CREATE TABLE thread (account TEXT, key TEXT, email INTEGER, thread TEXT, sum BLOB, PRIMARY KEY (account, key, email)) WITHOUT ROWID;
+  CREATE TABLE subscription (account TEXT, name TEXT, sum BLOB, PRIMARY KEY (account, name)) WITHOUT ROWID;
+  CREATE TABLE unplaced (email INTEGER PRIMARY KEY, account TEXT, day INTEGER, time INTEGER, sum BLOB)`;
 
 const insertSql = Object.fromEntries(
   Object.entries(columns).map(([table, names]) => [
@@ -109,6 +114,8 @@ type CountedMailbox = Omit<MailboxRow, 'subscribed'>;
 interface Batch {
   mailboxes: Map<string, CountedMailbox>;
   accounts: Map<string, { modSeq: number; uidValidity: number; key: KeyRef | null }>;
+  /** accounts that are known to have a row */
+  known: Set<string>;
   messages: Map<number, { timeMs: number; sizeBytes: number; threadKeys: readonly string[] }>;
   /** octets of copies by the `seq` of their frame */
   sizes: Map<number, number>;
@@ -117,6 +124,7 @@ interface Batch {
 const emptyBatch = (): Batch => ({
   mailboxes: new Map(),
   accounts: new Map(),
+  known: new Set(),
   messages: new Map(),
   sizes: new Map(),
 });
@@ -197,6 +205,14 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
       uidValidity: Math.max(before.uidValidity, uidValidity),
       key: before.key ?? key,
     });
+  };
+
+  /** whether the account has a row: without one it was purged */
+  const isKnown = (id: string): boolean => {
+    if (batch.known.has(id) || batch.accounts.has(id)) return true;
+    const found = db.get('SELECT 1 AS one FROM account WHERE id = ?', id) !== undefined;
+    if (found) batch.known.add(id);
+    return found;
   };
 
   /** a mailbox as this transaction has it so far; whether it is subscribed to is not its own matter */
@@ -285,10 +301,19 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
       ).map(placementRow),
     );
 
+  /** an email's placement is gone; when it was the last one, its days begin to count */
+  const lost = (emailSeq: number, timeMs: number, dayCount: number): void => {
+    if (db.get('SELECT 1 AS one FROM placement WHERE email = ? LIMIT 1', emailSeq) !== undefined) return;
+    const email = db.get('SELECT account FROM email WHERE seq = ?', emailSeq);
+    if (email !== undefined) put('unplaced', emailSeq, text(email, 'account'), dayCount, timeMs);
+  };
+
+  const placedAgain = (emailSeq: number): void => db.run('DELETE FROM unplaced WHERE email = ?', emailSeq);
+
   const unsubscribe = (account: string, name: string): void =>
     db.run('DELETE FROM subscription WHERE account = ? AND name = ?', account, name);
 
-  const applyState = (event: StateEvent): void => {
+  const applyState = (event: StateEvent, dayCount: number): void => {
     const change = event.change;
     raiseAccount(event.account, event.modSeq, change.op === 'create' ? change.uidValidity : 0, event.key);
     if (change.op === 'create') {
@@ -311,6 +336,13 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
       else unsubscribe(event.account, change.name);
       return;
     }
+    if (change.op === 'numbers') {
+      for (const { mailbox: id, uidNext } of change.uidNexts) {
+        const mailbox = mailboxNow(id);
+        if (mailbox !== null && mailbox.uidNext < uidNext) count({ ...mailbox, uidNext });
+      }
+      return;
+    }
     const before = mailboxNow(event.mailbox);
     if (before === null) return;
     const mailbox = { ...before, highestModSeq: Math.max(before.highestModSeq, event.modSeq) };
@@ -326,13 +358,15 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
         count({ ...mailbox, name: change.name });
         putMailbox({ ...mailbox, name: change.name });
         break;
-      case 'delete':
-        for (const table of ['placement', 'tombstone']) {
-          db.run(`DELETE FROM ${table} WHERE mailbox = ?`, mailboxNumber(event.mailbox));
-        }
-        db.run('DELETE FROM mailbox WHERE id = ?', event.mailbox);
-        batch.mailboxes.delete(event.mailbox);
+      case 'delete': {
+        const emails = db.all(
+          'SELECT DISTINCT email FROM placement WHERE mailbox = ?',
+          mailboxNumber(event.mailbox),
+        );
+        deleteMailbox(event.mailbox);
+        for (const row of emails) lost(number(row, 'email'), event.timeMs, dayCount);
         break;
+      }
       case 'flags': {
         const { bits, keywords } = flagBits(change.flags);
         const [after, positions] = keywordPositions(mailbox, keywords);
@@ -358,26 +392,74 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
             mailboxNumber(event.mailbox),
             row.uid,
           );
-          put('tombstone', mailboxNumber(event.mailbox), row.uid, event.modSeq);
+          lost(row.emailSeq, event.timeMs, dayCount);
+        }
+        // A UID whose frame was erased has its tombstone all the same.
+        for (const { first, last } of parseUidSet(change.uids) ?? []) {
+          for (let uid = first; uid <= last; uid++)
+            put('tombstone', mailboxNumber(event.mailbox), uid, event.modSeq);
         }
         count(mailbox);
         break;
       case 'place': {
         let after: CountedMailbox = mailbox;
-        for (const placed of change.placements) after = place(after, event.modSeq, placed);
+        for (const placed of change.placements) {
+          after = place(after, event.modSeq, placed);
+          placedAgain(seqOf(placed.emailId) ?? 0);
+        }
         count(after);
         break;
       }
     }
   };
 
+  const deleteMailbox = (id: string): void => {
+    for (const table of ['placement', 'tombstone'])
+      db.run(`DELETE FROM ${table} WHERE mailbox = ?`, mailboxNumber(id));
+    db.run('DELETE FROM mailbox WHERE id = ?', id);
+    batch.mailboxes.delete(id);
+  };
+
+  const dropThreads = (account: string, emailSeq: number, threadKeys: readonly string[]): void => {
+    for (const key of threadKeys)
+      db.run('DELETE FROM thread WHERE account = ? AND key = ? AND email = ?', account, key, emailSeq);
+  };
+
+  /** all that an account had; its copies are due */
+  const purge = (id: string): void => {
+    for (const row of db.all('SELECT id FROM mailbox WHERE account = ?', id)) deleteMailbox(text(row, 'id'));
+    for (const row of db.all('SELECT seq FROM email WHERE account = ?', id))
+      put('unplaced', number(row, 'seq'), id, 0, 0);
+    for (const table of ['thread', 'subscription']) db.run(`DELETE FROM ${table} WHERE account = ?`, id);
+    db.run('DELETE FROM account WHERE id = ?', id);
+    batch.known.delete(id);
+  };
+
   const applyErased = (event: ErasedEvent): void => {
-    batch.messages.clear();
-    batch.sizes.clear();
-    for (const { epoch, slot } of event.keys) {
-      db.run('DELETE FROM email WHERE key_epoch = ? AND key_slot = ?', epoch, slot);
-      db.run('DELETE FROM message WHERE key_epoch = ? AND key_slot = ?', epoch, slot);
+    // Rows decide what a key held: what was only counted until now is written first.
+    flush();
+    const ofKey = (table: 'account' | 'email' | 'message', { epoch, slot }: KeyRef): Row[] =>
+      db.all(`SELECT * FROM ${table} WHERE key_epoch = ? AND key_slot = ?`, epoch, slot);
+    for (const key of event.keys) for (const row of ofKey('account', key)) purge(text(row, 'id'));
+    for (const key of event.keys) {
+      for (const row of ofKey('email', key)) {
+        const seq = number(row, 'seq');
+        const message = messageNow(number(row, 'message'));
+        dropThreads(text(row, 'account'), seq, message?.threadKeys ?? []);
+        db.run('DELETE FROM email WHERE seq = ?', seq);
+        placedAgain(seq);
+      }
     }
+    for (const key of event.keys) {
+      for (const row of ofKey('message', key)) {
+        const seq = number(row, 'seq');
+        const threadKeys = JSON.parse(text(row, 'thread_keys')) as string[];
+        for (const email of db.all('SELECT seq, account FROM email WHERE message = ?', seq))
+          dropThreads(text(email, 'account'), number(email, 'seq'), threadKeys);
+        db.run('DELETE FROM message WHERE seq = ?', seq);
+      }
+    }
+    batch = emptyBatch();
   };
 
   const applyEvent = (event: LogEvent, marks: LogMarks): void => {
@@ -426,29 +508,37 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
           event.key.epoch,
           event.key.slot,
         );
+        if (!isKnown(event.account)) {
+          // Its own frames can be read no more: the account was purged.
+          put('unplaced', event.seq, event.account, 0, 0);
+          break;
+        }
         raiseAccount(event.account, event.modSeq, 0, null);
         const message = messageNow(event.messageSeq);
         batch.sizes.set(event.seq, event.prefix.length + (message?.sizeBytes ?? 0));
-        // The first thread that a key led to keeps it: threads never merge.
-        for (const key of message?.threadKeys ?? []) {
-          const cells = [event.account, key, event.threadId];
-          db.run(
-            'INSERT OR IGNORE INTO thread (account, key, thread, sum) VALUES (?, ?, ?, ?)',
-            ...cells,
-            rowSum(cells),
-          );
-        }
+        // The oldest email that is left with a key tells its thread: threads never merge, and erased mail leaves no key behind.
+        for (const key of message?.threadKeys ?? [])
+          put('thread', event.account, key, event.seq, event.threadId);
         const mailbox = mailboxNow(event.mailbox);
-        if (mailbox === null) break;
+        if (mailbox === null) {
+          lost(event.seq, event.dateMs, marks.dayCount);
+          break;
+        }
         count(place(mailbox, event.modSeq, { ...event, savedMs: message?.timeMs ?? event.dateMs }));
         break;
       }
       case 'state':
-        applyState(event);
+        applyState(event, marks.dayCount);
         break;
       case 'leaf':
         // A clock leaf may bring an earlier time: what counts is the newest leaf's.
         marks.leafTimeMs = event.timeMs;
+        if (event.kind === 'clock') {
+          // The clock was wrong before: what it said in the future is no longer waited for.
+          marks.dayMs = Math.min(marks.dayMs, event.timeMs);
+          for (const row of many('unplaced', 'WHERE time > ?', event.timeMs))
+            put('unplaced', number(row, 'email'), text(row, 'account'), number(row, 'day'), event.timeMs);
+        }
         if (event.kind === 'frames') marks.framesSeq = event.seq;
         if (event.dayCount !== null) {
           marks.dayCount = event.dayCount;
@@ -492,9 +582,9 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
   const index: MailIndex = {
     appliedSeq: () => mark().applied,
     apply: (events, appliedSeq) => {
+      const applied = mark().applied;
       db.transaction(() => {
         const marks = mark();
-        const applied = marks.applied;
         // What an earlier transaction that failed had counted is void.
         batch = emptyBatch();
         for (const event of events) if (event.seq > applied) applyEvent(event, marks);
@@ -509,6 +599,7 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
           marks.dayMs,
         );
       });
+      db.scrub(events.some(({ type, seq }) => type === 'erased' && seq > applied));
     },
     clear: () =>
       db.transaction(() => {
@@ -565,6 +656,19 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
     },
     emails: (seqs) => seqs.flatMap((seq) => emailRows('WHERE seq = ?', seq)),
     emailsOfMessage: (messageSeq) => emailRows('WHERE message = ? ORDER BY seq', messageSeq),
+    unplaced: (dayCount, afterEmailSeq, limit) =>
+      many(
+        'unplaced',
+        'WHERE day <= ? AND email > ? ORDER BY email LIMIT ?',
+        dayCount,
+        afterEmailSeq,
+        limit,
+      ).map((row) => ({
+        emailSeq: number(row, 'email'),
+        account: text(row, 'account'),
+        dayCount: number(row, 'day'),
+        timeMs: number(row, 'time'),
+      })),
     messageById: (id) => {
       const row = one('message', 'id = ?', id);
       return row === null ? null : messageRow(row);
@@ -587,7 +691,7 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
     },
     findThread: (account, keys) => {
       for (const key of keys) {
-        const row = one('thread', 'account = ? AND key = ?', account, key);
+        const row = one('thread', 'account = ? AND key = ? ORDER BY email LIMIT 1', account, key);
         if (row !== null) return text(row, 'thread');
       }
       return null;
