@@ -39,6 +39,7 @@ export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> 
         subject: error.subject,
       }),
   });
+  writer.onErased(gate.forget);
   const authConnection = createStandingConnection({ path: socket('auth'), waitMs: 5_000 });
   const login = createLogin({
     check: async (attempt) => (await authConnection.call<Verdict>('verify', attempt)).result,

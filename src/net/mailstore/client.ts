@@ -1,4 +1,5 @@
 import type { MailstoreChange, MailstoreWriter } from '#services/mailstore';
+import type { KeyRef } from '#store/index';
 import { createStandingConnection, type StandingConnection } from './standing-connection.ts';
 import { encodeMessageParams, encodeRecipients } from './wire.ts';
 
@@ -17,6 +18,10 @@ export const createMailstoreClient = (options: {
   const tell = (change: MailstoreChange): void => {
     for (const listener of listeners) listener(change);
   };
+  const erasedListeners = new Set<(keys: readonly KeyRef[] | null) => void>();
+  const tellErased = (keys: readonly KeyRef[] | null): void => {
+    for (const listener of erasedListeners) listener(keys);
+  };
   const connection: StandingConnection = createStandingConnection({
     path: options.path,
     waitMs: options.waitMs,
@@ -24,7 +29,9 @@ export const createMailstoreClient = (options: {
       ? {
           connected: async (client, again) => {
             client.on('changes', ((changes: readonly MailstoreChange[]) => changes.forEach(tell)) as never);
+            client.on('erased', tellErased as never);
             await client.call('watch');
+            if (again) tellErased(null);
             if (again) tell({ account: '', mailbox: '', modSeq: 0, origin: '' });
           },
         }
@@ -62,6 +69,10 @@ export const createMailstoreClient = (options: {
     onChange: (listener) => {
       listeners.add(listener);
       return () => void listeners.delete(listener);
+    },
+    onErased: (listener) => {
+      erasedListeners.add(listener);
+      return () => void erasedListeners.delete(listener);
     },
     close: () => connection.close(),
   };

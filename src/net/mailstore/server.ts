@@ -26,6 +26,9 @@ export const mailstoreMethods = (
       });
     }
   });
+  writer.onErased((keys) => {
+    for (const peer of watchers) peer.notify('erased', keys);
+  });
   const simple =
     <Method extends keyof MailstoreWriter>(method: Method): IpcHandler =>
     async (params: never) => ({

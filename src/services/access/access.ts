@@ -2,7 +2,7 @@ import { equalBytes } from '#base/bytes';
 import { FengniError } from '#base/errors';
 import { openBodyReaders } from '#store/bodies';
 import type { Io } from '#store/durable';
-import type { EmailRow } from '#store/index';
+import type { EmailRow, KeyRef } from '#store/index';
 
 /** One account's copy of a message, open for reading: `prefix ‖ original`. */
 export interface StoredMessage {
@@ -28,6 +28,8 @@ export interface AccessGate {
     account: string,
     email: EmailRow,
   ): Promise<StoredMessage | { kind: 'damaged'; error: FengniError } | { kind: 'gone' }>;
+  /** keys that were destroyed, or null for any of them, are in memory no longer */
+  forget(keys: readonly KeyRef[] | null): void;
   close(): Promise<void>;
 }
 
@@ -70,6 +72,7 @@ export const openAccessGate = (options: {
         return { kind: 'damaged', error };
       }
     },
+    forget: bodies.forget,
     close: () => bodies.close(),
   };
 };

@@ -26,6 +26,7 @@ export const createImapLogin = (options: MailboxesOptions): ImapLogin & { close(
       });
     }
   });
+  const unwatchErased = options.writer.onErased(() => context.texts.clear());
   return {
     verify: async ({ authorizationId, authenticationId, password, connection }) => {
       if (authorizationId !== '' && authorizationId !== authenticationId) {
@@ -55,6 +56,9 @@ export const createImapLogin = (options: MailboxesOptions): ImapLogin & { close(
           };
       }
     },
-    close: unwatch,
+    close: () => {
+      unwatch();
+      unwatchErased();
+    },
   };
 };

@@ -12,6 +12,12 @@ export class TextsCache {
   readonly #byEmail = new Map<number, MessageTexts>();
   #bytes = 0;
 
+  /** Something was erased: whose texts it were is not told, so all go. */
+  clear(): void {
+    this.#byEmail.clear();
+    this.#bytes = 0;
+  }
+
   get(emailSeq: number): MessageTexts | null {
     const texts = this.#byEmail.get(emailSeq);
     if (texts === undefined) return null;

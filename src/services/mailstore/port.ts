@@ -1,4 +1,4 @@
-import type { FlagMode } from '#store/index';
+import type { FlagMode, KeyRef } from '#store/index';
 import type { SealedMessage, SealedRecipient } from './sealed-message.ts';
 
 /** What a RCPT TO may become. */
@@ -148,5 +148,11 @@ export interface MailstoreWriter {
   }): Promise<MailstoreOutcome<{ recentFrom: number }>>;
   /** @returns what ends it */
   onChange(listener: (change: MailstoreChange) => void): () => void;
+  /**
+   * Keys that were destroyed, to be forgotten by whoever has them in memory; null when any may have been, unheard.
+   *
+   * @returns what ends it
+   */
+  onErased(listener: (keys: readonly KeyRef[] | null) => void): () => void;
   status(): Promise<WriterStatus>;
 }

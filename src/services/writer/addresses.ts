@@ -18,6 +18,8 @@ export interface AccountRow {
 export interface Addresses {
   /** takes the effect of rows that are durable */
   apply(rows: readonly RowEvent[]): void;
+  /** takes what the directory has, after rows were erased */
+  reload(): void;
   resolve(address: string): RecipientVerdict;
   account(key: string): AccountRow | null;
   accountCount(): number;
@@ -53,7 +55,11 @@ export const createAddresses = (directory: Directory): Addresses => {
       default:
     }
   };
-  for (const table of ['domain', 'account', 'alias']) for (const row of directory.rows(table)) take(row);
+  const reload = (): void => {
+    for (const map of [domains, accounts, aliases]) map.clear();
+    for (const table of ['domain', 'account', 'alias']) for (const row of directory.rows(table)) take(row);
+  };
+  reload();
 
   /** keys of accounts behind an address's key; an alias may lead to aliases, and a loop ends */
   const expand = (key: string, depth = 0): string[] => {
@@ -80,6 +86,7 @@ export const createAddresses = (directory: Directory): Addresses => {
 
   return {
     apply: (rows) => rows.forEach(take),
+    reload,
     account: (key) => accounts.get(key) ?? null,
     accountCount: () => accounts.size,
     hasDomain: (domain) => domains.has(domain),

@@ -102,7 +102,7 @@ export const createCommitQueue = (options: CommitQueueOptions): CommitQueue => {
     // Behind the log's own leaf of a closed segment, whose time must not be the later one.
     const nowMs = clock.nowMs();
     const draft = new GroupDraft(builder, options.leafClock.timeMs(nowMs), random);
-    options.leafClock.begin(draft, nowMs);
+    options.leafClock.begin(draft, nowMs, clock.monotonicMs());
     const changes: MailstoreChange[] = [];
     const context: DecisionContext = {
       draft,
@@ -129,17 +129,15 @@ export const createCommitQueue = (options: CommitQueueOptions): CommitQueue => {
       // Rows are read from the index, which does not know this group yet; and nothing overtakes what waits for the same account.
       const mustWait =
         decision.accounts.some((account) => blocked.has(account)) ||
-        (decision.reads === 'rows' &&
-          (decision.accounts.length === 0
-            ? structural
-            : decision.accounts.some((account) => state.touched.has(account))));
+        (isStructural(decision) && structural) ||
+        (decision.reads === 'rows' && decision.accounts.some((account) => state.touched.has(account)));
       if (mustWait) {
         deferred.push(job);
         for (const account of decision.accounts) blocked.add(account);
         continue;
       }
       decided.push({ job, outcome: decision.decide(context) });
-      if (decision.reads === 'rows' && decision.accounts.length === 0) structural = true;
+      if (isStructural(decision)) structural = true;
       bytes += decision.bytes;
     }
     waiting = [...deferred, ...waiting];
@@ -171,8 +169,14 @@ export const createCommitQueue = (options: CommitQueueOptions): CommitQueue => {
       const rows = events.filter((event) => event.type === 'row');
       index.apply(events, group.lastSeq);
       // A directory that lags costs a longer start, and it changes seldom: it follows with its own rows.
-      if (rows.length > 0) directory.apply(rows, group.lastSeq);
+      const erased = events.filter((event) => event.type === 'erased');
+      if (rows.length + erased.length > 0)
+        directory.apply(
+          events.filter((event) => event.type === 'row' || event.type === 'erased'),
+          group.lastSeq,
+        );
       addresses.apply(rows);
+      if (erased.length > 0) addresses.reload();
       return null;
     } catch (error) {
       logger.error('projection could not follow the log', {
@@ -213,6 +217,9 @@ export const createCommitQueue = (options: CommitQueueOptions): CommitQueue => {
     },
   };
 };
+
+const isStructural = ({ accounts, reads, structural }: Decision<unknown>): boolean =>
+  structural ?? (reads === 'rows' && accounts.length === 0);
 
 const failedDetails = (error: unknown) => ({
   subject: error instanceof Error ? error.message : String(error),

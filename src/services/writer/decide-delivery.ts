@@ -68,7 +68,23 @@ export const append = (request: {
     if (tooManyKeywords(flags, index.mailbox(mailbox)?.keywords ?? [])) {
       return refused('LIMIT', `No more than ${keywordsMax} keywords in a mailbox`);
     }
+    const known = new Set(index.mailbox(mailbox)?.keywords.map((keyword) => keyword.toLowerCase()));
+    const fresh = flagBits(flags).keywords.filter((keyword) => !known.has(keyword.toLowerCase()));
+    const { key } = state.account(account);
+    if (key === null) return noSuchMailbox;
     const { seq } = draft.message(message);
+    if (fresh.length > 0) {
+      // The copy's own frame may be erased one day; that the mailbox has these keywords, and in which order, stays known.
+      draft.state(
+        { id: account, key },
+        {
+          mailbox,
+          modSeq: state.nextModSeq(account, draft.nextSeq),
+          actor: 'owner',
+          change: { op: 'flags', mode: 'add', flags: fresh, uids: String(before.uidNext) },
+        },
+      );
+    }
     const at = draft.nextSeq;
     const modSeq = state.nextModSeq(account, at);
     const uid = state.takeUid(mailbox);

@@ -25,6 +25,8 @@ export interface Decision<T> {
    * and waits when this group has already touched one of its accounts.
    */
   reads: 'counters' | 'rows';
+  /** reads and writes who is here, beside its accounts: two such decisions do not share a group */
+  structural?: boolean;
   /** octets that it will write, for the size of a group */
   bytes: number;
   decide(context: DecisionContext): MailstoreOutcome<T>;

@@ -7,7 +7,9 @@
 export type { AccountRow } from './addresses.ts';
 export type { CommitQueue } from './commit-queue.ts';
 export { addAccount, addAlias, addDomain, changeAccount, removeAlias } from './decide-directory.ts';
+export { addHold, type HoldRow, isHeld, purgeAccount, releaseHold } from './decide-erase.ts';
 export { nameFault } from './decide-mailboxes.ts';
+export { recoverableDays } from './erase.ts';
 export type { SealerPort, SealStatus } from './heads.ts';
 export { addressOf, chunkTable, eventOf, type ParseElsewhere, type ReplayReaders } from './replay.ts';
 export { generationStart, openWriter, type Writer, type WriterOptions } from './writer.ts';

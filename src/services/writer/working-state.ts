@@ -21,6 +21,8 @@ export class WorkingState {
   readonly #accounts = new Map<string, AccountState>();
   readonly #mailboxes = new Map<string, { account: string; uidNext: number; uidValidity: number }>();
   readonly #inboxes = new Map<string, string>();
+  /** mailboxes and accounts that a group took away: the index may not know it yet; their ids are never used again */
+  readonly #gone = new Set<string>();
   readonly touched = new Set<string>();
 
   constructor(index: MailIndex, fileKeyOf: (ref: KeyRef) => Promise<Uint8Array | null>) {
@@ -31,6 +33,7 @@ export class WorkingState {
   /** To be called between groups: what is decided next reads what is applied. */
   beginGroup(): void {
     this.touched.clear();
+    this.#gone.clear();
     for (const map of [this.#accounts, this.#mailboxes, this.#inboxes])
       if (map.size > remembered) map.clear();
   }
@@ -81,6 +84,7 @@ export class WorkingState {
   }
 
   inbox(account: string): string | null {
+    if (this.#gone.has(account)) return null;
     const known = this.#inboxes.get(account);
     if (known !== undefined) return known;
     const row = this.#index.mailboxByName(account, 'INBOX');
@@ -90,6 +94,7 @@ export class WorkingState {
   }
 
   mailbox(id: string): { account: string; uidNext: number; uidValidity: number } | null {
+    if (this.#gone.has(id)) return null;
     const known = this.#mailboxes.get(id);
     if (known !== undefined) return known;
     const row = this.#index.mailbox(id);
@@ -108,8 +113,16 @@ export class WorkingState {
     return uid;
   }
 
-  /** A mailbox is gone or new: its numbers are read from the index when they are needed. */
+  /** An account is gone, its key with it. */
+  closeAccount(id: string): void {
+    this.#gone.add(id);
+    this.#accounts.delete(id);
+    this.#inboxes.delete(id);
+  }
+
+  /** A mailbox is gone: nothing is put into it any more. */
   dropMailbox(row: Pick<MailboxRow, 'id' | 'account'>): void {
+    this.#gone.add(row.id);
     this.#mailboxes.delete(row.id);
     if (this.#inboxes.get(row.account) === row.id) this.#inboxes.delete(row.account);
   }

@@ -3,7 +3,7 @@ import { FengniError } from '#base/errors';
 import type { Logger } from '#base/logger';
 import type { MailstoreChange, MailstoreWriter, WriterStatus } from '#services/mailstore';
 import type { Io } from '#store/durable';
-import type { Directory, LogEvent, MailIndex } from '#store/index';
+import type { Directory, KeyRef, LogEvent, MailIndex } from '#store/index';
 import { emptySpool, LargeFiles } from '#store/large';
 import { appendedLeavesMax, LedgerReader, LedgerWriter } from '#store/ledger';
 import {
@@ -18,12 +18,14 @@ import { encodeLeaf, encodeOrigin, leafHash, parseCheckpoint, parseLeaf } from '
 import { createAddresses } from './addresses.ts';
 import { type CommitQueue, createCommitQueue } from './commit-queue.ts';
 import { append, deliver } from './decide-delivery.ts';
+import { isHeld } from './decide-erase.ts';
 import { changeFlags, copy, expunge } from './decide-flags.ts';
 import { createMailbox, deleteMailbox, markRecent, renameMailbox, subscribe } from './decide-mailboxes.ts';
+import { createErasure, recoverableDays } from './erase.ts';
 import { createHeads, type SealerPort, type SealStatus } from './heads.ts';
 import { createLeafClock, type LeafClock } from './leaf-clock.ts';
 import { createOwnFiles, type OwnFiles } from './own-files.ts';
-import { eventOf, type ParseElsewhere } from './replay.ts';
+import { eventOf, type ParseElsewhere, type ReplayReaders } from './replay.ts';
 import { WorkingState } from './working-state.ts';
 
 export interface Projections {
@@ -46,6 +48,8 @@ export interface WriterOptions {
   knownHeads: readonly KnownHead[];
   /** roles that spool on while this process starts again: each empties what is its own */
   spoolOwners?: readonly string[];
+  /** how long deleted mail can be brought back (default 14 `day` leaves and days) */
+  recoverableDays?: number;
   logger: Logger;
   schedule(work: () => void, ms: number): () => void;
   /** the process has to start again */
@@ -61,6 +65,8 @@ export interface Writer extends MailstoreWriter {
   /** fulfilled when large files that an earlier life left without a message are gone */
   readonly swept: Promise<void>;
   sealStatus(): SealStatus;
+  /** erases what is due, now; fulfilled when it is gone */
+  eraseDue(): Promise<void>;
   /** fulfilled when a signed head covers what was durable at the call, or the sealer does not sign */
   settleHeads(): Promise<void>;
   stop(): Promise<void>;
@@ -114,6 +120,8 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
   const swept = ownFiles.sweep(unknown);
 
   let heads: ReturnType<typeof createHeads> | null = null;
+  let erasure: ReturnType<typeof createErasure> | null = null;
+  const erasedListeners = new Set<(keys: readonly KeyRef[] | null) => void>();
   const queue = createCommitQueue({
     log,
     index,
@@ -125,13 +133,16 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
     random: io.random,
     logger,
     committed: (group, draft) => {
-      for (const event of draft.events) if (event.type === 'erased') event.keys.forEach(keys.forget);
+      const gone = draft.events.flatMap((event) => (event.type === 'erased' ? event.keys : []));
+      gone.forEach(keys.forget);
+      if (gone.length > 0) for (const listener of erasedListeners) listener(gone);
       ownFiles.erased(draft.erasedMessages);
       heads?.committed(
         { first: group.firstSeq, recordLeafHashes: group.recordHashes.map(leafHash) },
         draft,
         group.leaves.map(({ octets }) => octets),
       );
+      erasure?.committed(draft);
     },
     notify: (changes) => {
       for (const change of changes) for (const listener of listeners) listener(change);
@@ -167,6 +178,15 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
     failed: options.failed,
   });
   if (log.nextLeafIndex === 0) await begin(queue, hostname, directory);
+  erasure = createErasure({
+    queue,
+    index,
+    isHeld: (account) => isHeld(directory, account),
+    clock: io.clock,
+    days: options.recoverableDays ?? recoverableDays,
+    logger,
+  });
+  erasure.start();
 
   return {
     kind: 'writer',
@@ -176,6 +196,7 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
     origin,
     swept,
     sealStatus: () => (heads as NonNullable<typeof heads>).status(),
+    eraseDue: () => (erasure as NonNullable<typeof erasure>).run(),
     settleHeads: () => (heads as NonNullable<typeof heads>).settle(),
     resolve: async (address) => addresses.resolve(address),
     deliver: (message, recipients) =>
@@ -193,6 +214,10 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
+    onErased: (listener) => {
+      erasedListeners.add(listener);
+      return () => void erasedListeners.delete(listener);
+    },
     status: async (): Promise<WriterStatus> => {
       const seal = (heads as NonNullable<typeof heads>).status();
       return {
@@ -206,6 +231,7 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
       };
     },
     stop: async () => {
+      await erasure?.stop();
       await queue.idle();
       await heads?.settle();
       await heads?.stop();
@@ -271,7 +297,7 @@ const caughtUp = async (
   }
   const from = Math.min(projections.index.appliedSeq(), projections.directory.appliedSeq()) + 1;
   if (from <= last) {
-    await replay(log, from, last, projections, {
+    const replayReaders: ReplayReaders = {
       ...readers,
       parse: options.parse,
       // One file that is lost must not keep everybody from their mail; whoever opens this message learns that it is damaged.
@@ -283,7 +309,8 @@ const caughtUp = async (
         });
         return options.parse(noOctets());
       },
-    });
+    };
+    await replay(log, from, last, projections, replayReaders, logger);
     logger.info('projections caught up with the log', { from, to: last });
   }
   return projections;
@@ -295,6 +322,7 @@ const replay = async (
   last: number,
   { index, directory }: Projections,
   readers: Parameters<typeof eventOf>[1],
+  logger: Logger,
 ): Promise<void> => {
   let events: LogEvent[] = [];
   let upTo = 0;
@@ -305,24 +333,33 @@ const replay = async (
     events = [];
   };
   const indexed = index.appliedSeq();
+  const keyless: { seq: number; key: KeyRef | null }[] = [];
+  const named = new Set<string>();
   for await (const frame of log.scan(from)) {
     const { seq } = frame.head.record;
     // Mail that the index has already is not parsed again because the directory lags.
-    if (seq > indexed || isRow(frame.head.record.type)) {
+    if (seq > indexed || directoryTypes.has(frame.head.record.type)) {
       const event = await eventOf(frame, readers);
-      if (event !== null && event !== 'erased') events.push(event);
+      if (event === 'erased') keyless.push(frame.head.record);
+      else if (event !== null) events.push(event);
+      if (event !== null && event !== 'erased' && event.type === 'erased')
+        for (const { epoch, slot } of event.keys) named.add(`${epoch}/${slot}`);
     }
     upTo = seq;
     if (events.length >= replayBatch) flush();
   }
   upTo = Math.max(upTo, last);
   flush();
+  for (const { seq, key } of keyless) {
+    if (key !== null && named.has(`${key.epoch}/${key.slot}`)) continue;
+    logger.error('the key of a frame is destroyed and nothing erased it; run "fengni verify"', { seq });
+  }
 };
 
 async function* noOctets(): AsyncGenerator<Uint8Array, void, void> {}
 
-const rowType = 4;
-const isRow = (type: number): boolean => type === rowType;
+/** ROW and ERASED: what the directory follows */
+const directoryTypes: ReadonlySet<number> = new Set([4, 7]);
 
 /** What the ledger and the next `frames` leaf need of the log: everything since the last of each. */
 const sinceLastHead = async (

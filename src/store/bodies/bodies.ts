@@ -43,6 +43,8 @@ export interface BodyReaders {
   prefix(copy: CopyPlace): Promise<Uint8Array>;
   /** everything that one copy's frame says. @throws {FengniError} as `message` */
   copy(copy: CopyPlace): Promise<DeliverContent>;
+  /** keys that were destroyed, or null for any of them, are in memory no longer */
+  forget(keys: readonly KeyRef[] | null): void;
   close(): Promise<void>;
 }
 
@@ -99,6 +101,7 @@ export const openBodyReaders = (options: { io: Io; folder: string; shard: number
     },
     prefix: async (place) => (await copy(place)).prefix,
     copy,
+    forget: (gone) => (gone === null ? keys.forgetAll() : gone.forEach(keys.forget)),
     close: async () => {
       await segments.close();
       await keys.close();

@@ -28,6 +28,8 @@ export interface KeyReader {
   fileKey(key: KeyRef): Promise<FileKey>;
   /** Drops a key from memory; call it when an erasure is announced. */
   forget(key: KeyRef): void;
+  /** Drops all keys from memory, when erasures may have been missed. */
+  forgetAll(): void;
   close(): Promise<void>;
 }
 
@@ -101,6 +103,10 @@ export const openKeyReader = (options: { io: Io; folder: string; shard: number }
     forget(key) {
       forgotten++;
       known.delete(`${key.epoch}:${key.slot}`);
+    },
+    forgetAll() {
+      forgotten++;
+      known.clear();
     },
     async close() {
       known.clear();
