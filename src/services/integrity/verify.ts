@@ -314,8 +314,8 @@ class Walk {
     const { event } = outcome;
     if (event === null) return;
     projections.add(event);
+    if (event.type === 'row' || event.type === 'erased') directory.apply([event], seq);
     if (event.type !== 'row') return;
-    directory.apply([event], seq);
     const key = event.value?.['key'];
     if (event.table === 'setting' && event.key === `key-g${track.generation}` && typeof key === 'string') {
       track.setKey(key);
