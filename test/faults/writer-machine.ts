@@ -91,9 +91,11 @@ export const seal = async (
   io: Io,
   octets: Uint8Array,
   recipients: readonly { account: string; address: string }[],
+  folder = dataFolder,
+  aboveBytes = largeAboveBytes,
 ): Promise<{ message: SealedMessage; copies: Parameters<Writer['deliver']>[1] }> => {
-  const spool = openSpool({ io, folder: dataFolder, owner: 'mx' });
-  const sealer = createMessageSealer(io.random, { spool, aboveBytes: largeAboveBytes });
+  const spool = openSpool({ io, folder, owner: 'mx' });
+  const sealer = createMessageSealer(io.random, { spool, aboveBytes });
   const parser = createMessageParser();
   for (let at = 0; at < octets.length; at += 1_000) {
     const piece = octets.subarray(at, at + 1_000);
