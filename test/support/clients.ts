@@ -1,0 +1,38 @@
+import { spawn } from 'node:child_process';
+
+export interface Ran {
+  status: number | null;
+  /** one octet a character */
+  stdout: string;
+  stderr: string;
+}
+
+const timeoutMs = 120_000;
+
+/** Runs a client to its end; `input` and what comes back: one octet a character. */
+export const run = (
+  program: string,
+  args: readonly string[],
+  options: { input?: string; env?: NodeJS.ProcessEnv; cwd?: string } = {},
+): Promise<Ran> =>
+  new Promise((resolve, reject) => {
+    const child = spawn(program, args, {
+      stdio: 'pipe',
+      env: { PATH: process.env['PATH'], LANG: 'C.UTF-8', ...options.env },
+      timeout: timeoutMs,
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    });
+    const [out, err]: [Buffer[], Buffer[]] = [[], []];
+    child.stdout.on('data', (part: Buffer) => out.push(part));
+    child.stderr.on('data', (part: Buffer) => err.push(part));
+    child.once('error', reject);
+    child.once('close', (status) =>
+      resolve({
+        status,
+        stdout: Buffer.concat(out).toString('latin1'),
+        stderr: Buffer.concat(err).toString('latin1'),
+      }),
+    );
+    child.stdin.on('error', () => {});
+    child.stdin.end(Buffer.from(options.input ?? '', 'latin1'));
+  });

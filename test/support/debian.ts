@@ -1,0 +1,63 @@
+import { spawnSync } from 'node:child_process';
+
+/** packages of Debian 12 by program, the program's own first */
+const packages = {
+  curl: ['curl'],
+  fetchmail: ['fetchmail'],
+  getmail: ['getmail6'],
+  mbsync: ['isync'],
+  mpop: ['mpop'],
+  mutt: ['mutt'],
+  openssl: ['openssl'],
+  python3: ['python3'],
+  swaks: ['swaks', 'libnet-ssleay-perl'],
+  'systemd-analyze': ['systemd'],
+} as const;
+
+export type DebianProgram = keyof typeof packages;
+
+let isUpdated = false;
+
+/**
+ * Makes sure that programs are there: installs their Debian packages where this is root.
+ *
+ * @throws naming what is missing and how to get it: a test never passes without its client
+ */
+export const needPrograms = (...programs: readonly DebianProgram[]): void => {
+  const missing = programs.filter((program) => !isThere(program));
+  if (missing.length === 0) return;
+  const names = missing.flatMap((program) => packages[program]);
+  const told = `missing: ${missing.join(', ')}; install them: apt-get install ${names.join(' ')}`;
+  if (process.getuid?.() !== 0 || !isThere('apt-get')) throw new Error(told);
+  let said = install(names);
+  if (said !== null && !isUpdated) {
+    isUpdated = true;
+    apt(['update']);
+    said = install(names);
+  }
+  const still = missing.filter((program) => !isThere(program));
+  if (said !== null || still.length > 0) throw new Error(`${told}\n${said ?? still.join(', ')}`);
+};
+
+/** for a program that is of no use without a library of another package */
+const probes: Readonly<Record<string, string>> = {
+  swaks: 'command -v swaks && perl -MNet::SSLeay -e 1',
+};
+
+const isThere = (program: string): boolean =>
+  spawnSync('sh', ['-c', probes[program] ?? 'command -v "$1"', 'sh', program], { stdio: 'ignore' }).status ===
+  0;
+
+/** @returns null, or what went wrong */
+const install = (names: readonly string[]): string | null =>
+  apt(['install', '-y', '--no-install-recommends', ...names]);
+
+const apt = (args: readonly string[]): string | null => {
+  // Another apt may hold the lock.
+  const { status, stdout, stderr } = spawnSync('apt-get', ['-o', 'DPkg::Lock::Timeout=300', ...args], {
+    encoding: 'utf8',
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    maxBuffer: 64 * 2 ** 20,
+  });
+  return status === 0 ? null : `${stdout.slice(-1_000)}\n${stderr.slice(-1_000)}`;
+};
