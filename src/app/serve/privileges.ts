@@ -20,7 +20,7 @@ type Sentence = (language: Language) => string;
 export type RootChoice =
   | { kind: 'never-root' }
   | { kind: 'become'; user: User }
-  /** it stays root, only ever on loopback */
+  /** it stays root, only ever on loopback: see `refuseExposedRoot` */
   | { kind: 'stay'; why: Sentence };
 
 /** Root would face the outside. Exit status 3. */
@@ -44,21 +44,29 @@ class RootNotDropped extends FengniError implements SpokenFault {
  * Whom to become when started as root: `[server] user`, else the data folder's owner, else user `fengni`; and whether that user can reach
  * program and data. Dropping root is second best: production runs as `fengni` from the first instruction (DESIGN §7).
  *
- * @throws {FengniError} `root-not-dropped` (exit status 3) where root would face the outside, `user-unknown` (2),
- * `data-folder-of-another` (3) where the data belong to neither root nor that user
+ * @throws {FengniError} `user-unknown` (exit status 2), `data-folder-of-another` (3) where the data belong to neither root nor that user
  */
 export const chooseUser = (config: Config, dataFolder: string): RootChoice => {
   if (process.geteuid?.() !== 0) return { kind: 'never-root' };
   const chosen = candidate(config, dataFolder);
   const why = typeof chosen === 'function' ? chosen : unreachable(chosen, dataFolder);
-  if (why !== null) {
-    if (isExposed(config)) throw new RootNotDropped(why);
-    return { kind: 'stay', why };
-  }
+  if (why !== null) return { kind: 'stay', why };
   const user = chosen as User;
   const owner = statOrNull(dataFolder)?.uid ?? 0;
   if (owner !== 0 && owner !== user.uid) throw ofAnother(dataFolder, owner);
   return { kind: 'become', user };
+};
+
+/**
+ * Root stays where nobody from another machine can speak to it, and nowhere else.
+ *
+ * @param addresses of the sockets that are open, whoever opened them
+ * @throws {FengniError} `root-not-dropped` (exit status 3)
+ */
+export const refuseExposedRoot = (why: Sentence, addresses: readonly string[]): void => {
+  const isOutside = (address: string): boolean =>
+    isIP(address) !== 0 && !/^(?:127\.|::1$|::ffff:127\.)/.test(address);
+  if (addresses.some(isOutside)) throw new RootNotDropped(why);
 };
 
 /** The data folder belongs to a user that the server is not. */
@@ -178,9 +186,3 @@ const mayPass = (user: User, file: string, bit: 1 | 4): boolean => {
 };
 
 const statOrNull = (file: string): fs.Stats | null => fs.statSync(file, { throwIfNoEntry: false }) ?? null;
-
-/** Whether any listener can be reached from another machine. */
-const isExposed = (config: Config): boolean =>
-  config.listeners.some(({ addresses }) =>
-    addresses.some((address) => isIP(address) !== 0 && !/^(127\.|::1$)/.test(address)),
-  );

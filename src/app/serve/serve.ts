@@ -11,7 +11,7 @@ import { prepareDataFolder } from './data-folder.ts';
 import { asDiskFull, watchDisk } from './disk-watch.ts';
 import { lingeringMs, takeServeLock, waitForFolder } from './folder-lock.ts';
 import { type BoundSocket, bindListener, bindPath } from './listening-sockets.ts';
-import { becomeUser, chooseUser } from './privileges.ts';
+import { becomeUser, chooseUser, refuseExposedRoot } from './privileges.ts';
 import { activatedSockets } from './socket-activation.ts';
 import { createSupervisor, type RolePlan, type Supervisor } from './supervisor.ts';
 import { type Certificates, filesClosedTo, readCertificates } from './tls-material.ts';
@@ -87,6 +87,10 @@ export const serve = async (options: ServeOptions): Promise<Served | null> => {
         logger.warn('SIGHUP will not be able to read TLS files again', { files: closed.join(' '), remedy });
       }
     } else if (choice.kind === 'stay') {
+      refuseExposedRoot(
+        choice.why,
+        bound.map((socket) => socket.address),
+      );
       logger.warn('running as root on loopback', { why: choice.why('en') });
     }
     return await start(options, listeners, bound, configured);
