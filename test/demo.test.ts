@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { type DemoReport, runDemo, type StepName, stepNames } from '#app/demo';
+import { FengniError } from '#base/errors';
 
 // The demo as a person runs it, each time in a TMPDIR of its own: what it leaves behind can be seen there.
 
@@ -184,6 +185,16 @@ test('a folder in which something is wrong is not called good: exit 1, naming th
     fs.writeFileSync(path.join(data, 'FORMAT'), 'other\n'),
   );
   assert.equal(failedStep(outcome), 'copy');
+});
+
+test('a server that cannot start is no verdict: status 3 with its words', async () => {
+  const started = sabotage('start', ({ data }) => fs.writeFileSync(data, ''));
+  await assert.rejects(started, (error) => {
+    assert.ok(error instanceof FengniError);
+    assert.deepEqual([error.code, error.exitStatus], ['demo-server-not-started', 3]);
+    assert.match(error.subject, /data/);
+    return true;
+  });
 });
 
 test('SIGINT and SIGTERM at any step leave no process and no folder', async () => {

@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { programFolder } from '#app/roles';
-import { FengniError } from '#base/errors';
 import type { Language } from '#base/text';
 
 const readyMsMax = 60_000;
@@ -43,24 +42,8 @@ export class Processes {
     };
   }
 
-  /**
-   * `./fengni serve` on the data folder, fulfilled when it says `ready`.
-   *
-   * @throws {FengniError} `demo-server-not-started` (exit status 3) with what it said
-   */
-  async serve(): Promise<Server> {
-    const outcome = await this.tryToServe();
-    if (outcome.kind === 'ready') return outcome.server;
-    throw new FengniError('demo-server-not-started', {
-      subject: outcome.said.split('\n')[0]?.replace(/^fengni: /, '') ?? '',
-      remedy: 'see the sentence above; what keeps "fengni serve" from starting keeps the demo too',
-    });
-  }
-
-  /** Starts a server that may refuse to start. */
-  async tryToServe(): Promise<
-    { kind: 'ready'; server: Server } | { kind: 'refused'; status: number | null; said: string }
-  > {
+  /** `./fengni serve` on the data folder, until it says `ready` or ends. */
+  async serve(): Promise<ServeOutcome> {
     const log = this.#file(`server-${++this.#servers}.log`);
     const child = this.#spawnServer(log);
     const exited = new Promise<number | null>((resolve) => child.once('close', resolve));
@@ -180,6 +163,11 @@ export class Processes {
     return path.join(this.#folder, name);
   }
 }
+
+export type ServeOutcome =
+  | { kind: 'ready'; server: Server }
+  /** with the words that it ended with */
+  | { kind: 'refused'; status: number | null; said: string };
 
 export interface Server {
   ports: Ports;

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { services } from '#app/config';
+import { FengniError } from '#base/errors';
 import { type Language, type ParametersOf, say, type TextKey } from '#base/text';
 import type { TlsSession } from './connection.ts';
 import type { Letter } from './letters.ts';
@@ -56,13 +57,29 @@ export class Stage {
     return this.#server;
   }
 
-  /** @throws {FengniError} `demo-server-not-started` (exit status 3) */
-  async serve(): Promise<void> {
+  /** @throws {FengniError} `demo-server-not-started` (exit status 3) with what the server said: that is no verdict on anything */
+  async serveFirst(): Promise<void> {
     const listen = Object.entries(services).flatMap(([name, { isBuilt }]) =>
       isBuilt ? [`[listen.${name}]\naddress = "127.0.0.1"\nport = 0\n`] : [],
     );
     fs.writeFileSync(this.file('fengni.toml'), listen.join(''));
-    this.#server = await this.processes.serve();
+    const outcome = await this.processes.serve();
+    if (outcome.kind === 'ready') {
+      this.#server = outcome.server;
+      return;
+    }
+    throw new FengniError('demo-server-not-started', {
+      subject: wordsOf(outcome.said)[0]?.replace(/^fengni: /, '') ?? '',
+      remedy: 'what keeps "fengni serve" from starting keeps the demo from it too; start that to see more',
+    });
+  }
+
+  /** On a folder that was mended: not to start is a failure of the step. */
+  async serveAgain(): Promise<void> {
+    const outcome = await this.processes.serve();
+    if (outcome.kind !== 'ready')
+      throw wrongStatus('fengni serve', { status: outcome.status, stdout: '', stderr: outcome.said }, 0);
+    this.#server = outcome.server;
   }
 
   async stop(): Promise<void> {

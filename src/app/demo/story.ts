@@ -14,7 +14,7 @@ type Step = (stage: Stage, letters: Letters) => Promise<string>;
 /** The steps, in no order: `stepNames` has it. @throws {StepFailure} from a step that did not do what it says */
 export const steps: Readonly<Record<StepName, Step>> = {
   start: async (stage) => {
-    await stage.serve();
+    await stage.serveFirst();
     const { smtp, imaps, pop3s } = stage.server.ports;
     stage.telling.show('folder', stage.data);
     stage.telling.show('ports', `SMTP ${smtp} · IMAPS ${imaps} · POP3S ${pop3s}`);
@@ -102,7 +102,7 @@ export const steps: Readonly<Record<StepName, Step>> = {
   mend: async (stage, { invoice }) => {
     await stage.stop();
     await stage.repair();
-    await stage.serve();
+    await stage.serveAgain();
     await stage.readAgain(invoice, 1);
     return stage.say('demo.step.mend.proves');
   },
@@ -116,7 +116,7 @@ export const steps: Readonly<Record<StepName, Step>> = {
     stage.telling.show('damage', stage.say('demo.frame', { file, offset, octets: lengthBytes, seq }), 'red');
     await stage.verifyFinds([file, String(seq)]);
     await stage.repair();
-    await stage.serve();
+    await stage.serveAgain();
     await stage.readAgain(contract, 2);
     return stage.say('demo.step.remove.proves');
   },
@@ -134,7 +134,7 @@ export const steps: Readonly<Record<StepName, Step>> = {
     const count = Number(size) - left;
     await stage.verifyFinds([keptHead, ...[size, left, count].map(String)], ['--checkpoint', keptHead]);
     stage.telling.show('missing', stage.say('demo.missing', { count, size }), 'red');
-    const outcome = await stage.processes.tryToServe();
+    const outcome = await stage.processes.serve();
     if (outcome.kind === 'ready') throw failure('demo.failure.started');
     const { status, said } = outcome;
     expectStatus('fengni serve', { status, stdout: '', stderr: said }, 3);
