@@ -22,6 +22,7 @@ export const commands: readonly CommandRow[] = [
   { name: 'domain', summaryKey: 'domain.summary', load: () => import('./commands/domain.ts') },
   { name: 'account', summaryKey: 'account.summary', load: () => import('./commands/account.ts') },
   { name: 'alias', summaryKey: 'alias.summary', load: () => import('./commands/alias.ts') },
+  { name: 'hold', summaryKey: 'hold.summary', load: () => import('./commands/hold.ts') },
   { name: 'deliver', summaryKey: 'deliver.summary', load: () => import('./commands/deliver.ts') },
   { name: 'show', summaryKey: 'show.summary', load: () => import('./commands/show.ts') },
   { name: 'receipt', summaryKey: 'receipt.summary', load: () => import('./commands/receipt.ts') },

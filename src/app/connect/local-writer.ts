@@ -73,9 +73,11 @@ export const openLocalWriter = async (options: {
       setPassword: (account) => auth.setPassword(account),
       disable: async (user) => auth.disable(user),
       enable: async (user) => auth.enable(user),
+      removeAccount: async (user) => auth.removeAccount(user),
       unconfirmed: async () => auth.unconfirmed(),
       confirm: async (id) => void auth.confirm(id),
     },
+    eraseDue: writer.eraseDue,
     logger,
   });
   const close = async (): Promise<void> => {

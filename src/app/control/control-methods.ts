@@ -55,6 +55,17 @@ export const controlMethods = (
   accountDisabled: async ({ address, disabled }: { address: string; disabled: boolean }) => {
     await administration.setDisabled(address, disabled);
   },
+  accountPurge: async ({ address }: { address: string }) => {
+    const result = await administration.purge(address);
+    forgetFirstLogin(dataFolder, address);
+    return { result };
+  },
+  holdAdd: async ({ address, reason }: { address: string; reason: string }) => ({
+    result: await administration.addHold(address, reason),
+  }),
+  holdRelease: async ({ address }: { address: string }) => ({
+    result: await administration.releaseHold(address),
+  }),
   aliasAdd: async ({ address, targets }: { address: string; targets: string[] }) => ({
     result: await administration.addAlias(address, targets),
   }),
@@ -93,7 +104,7 @@ const requirePassword = (password: string): void => {
   });
 };
 
-/** The file with the first password goes when that password is changed (DESIGN §3). */
+/** The file with the first password goes when that password is changed, or its account (DESIGN §3). */
 const forgetFirstLogin = (dataFolder: string, address: string): void => {
   const file = path.join(dataFolder, 'first-login.txt');
   if (!fs.existsSync(file)) return;

@@ -32,6 +32,7 @@ export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> 
     io: nodeIo,
     folder: dataFolder,
     shard,
+    index,
     damaged: (error, email) =>
       logger.error('damaged message not served', {
         id: email.message.id,

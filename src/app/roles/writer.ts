@@ -76,6 +76,7 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
     queue: writer.queue,
     directory: writer.directory,
     auth: authPort(authConnection),
+    eraseDue: writer.eraseDue,
     logger,
   });
   await administration.finishChanges().catch((error: unknown) => {
@@ -129,6 +130,7 @@ const authPort = (connection: ReturnType<typeof createStandingConnection>): Auth
     setPassword: (account) => call('setPassword', account),
     disable: (user) => call('disable', { user }),
     enable: (user) => call('enable', { user }),
+    removeAccount: (user) => call('removeAccount', { user }),
     unconfirmed: () => call('unconfirmed', null),
     confirm: (id) => call('confirm', { id }),
   };

@@ -4,6 +4,7 @@ import { commandsErrors } from './en/commands-errors.ts';
 import { commandsSeal } from './en/commands-seal.ts';
 import { config } from './en/config.ts';
 import { demo } from './en/demo.ts';
+import { erase } from './en/erase.ts';
 import { errors } from './en/errors.ts';
 import { processErrors } from './en/process-errors.ts';
 import { serve } from './en/serve.ts';
@@ -18,6 +19,7 @@ export const en = {
   ...commandsSeal,
   ...config,
   ...demo,
+  ...erase,
   ...errors,
   ...processErrors,
   ...serve,

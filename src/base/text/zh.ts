@@ -6,6 +6,7 @@ import { commandsErrors } from './zh/commands-errors.ts';
 import { commandsSeal } from './zh/commands-seal.ts';
 import { config } from './zh/config.ts';
 import { demo } from './zh/demo.ts';
+import { erase } from './zh/erase.ts';
 import { errors } from './zh/errors.ts';
 import { processErrors } from './zh/process-errors.ts';
 import { serve } from './zh/serve.ts';
@@ -20,6 +21,7 @@ export const zh: Translation<typeof en> = {
   ...commandsSeal,
   ...config,
   ...demo,
+  ...erase,
   ...errors,
   ...processErrors,
   ...serve,

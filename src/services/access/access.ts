@@ -2,7 +2,7 @@ import { equalBytes } from '#base/bytes';
 import { FengniError } from '#base/errors';
 import { openBodyReaders } from '#store/bodies';
 import type { Io } from '#store/durable';
-import type { EmailRow, KeyRef } from '#store/index';
+import type { EmailRow, KeyRef, MailIndex } from '#store/index';
 
 /** One account's copy of a message, open for reading: `prefix ‖ original`. */
 export interface StoredMessage {
@@ -39,6 +39,8 @@ export const openAccessGate = (options: {
   folder: string;
   shard: number;
   damaged(error: FengniError, email: EmailRow): void;
+  /** tells whether an erasure is why a key is gone: then its row goes too, a moment later */
+  index?: Pick<MailIndex, 'emails'>;
 }): AccessGate => {
   const bodies = openBodyReaders(options);
   return {
@@ -67,14 +69,35 @@ export const openAccessGate = (options: {
         };
       } catch (error) {
         if (!(error instanceof FengniError)) throw error;
-        if (error.code === 'message-erased') return { kind: 'gone' };
-        options.damaged(error, email);
-        return { kind: 'damaged', error };
+        const fault = error.code === 'message-erased' ? await unexplained(email, options.index) : error;
+        if (fault === null) return { kind: 'gone' };
+        options.damaged(fault, email);
+        return { kind: 'damaged', error: fault };
       }
     },
     forget: bodies.forget,
     close: () => bodies.close(),
   };
+};
+
+/** how long the row of an erased message may stay behind its key */
+const rowStaysMs = 2_000;
+
+/** A key that is destroyed while its row stays was not taken by an erasure: that is damage. */
+const unexplained = async (
+  email: EmailRow,
+  index: Pick<MailIndex, 'emails'> | undefined,
+): Promise<FengniError | null> => {
+  if (index === undefined) return null;
+  for (let waited = 0; waited < rowStaysMs; waited += 100) {
+    if (index.emails([email.emailSeq]).length === 0) return null;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return new FengniError('key-missing', {
+    subject: `message ${email.message.id}: its key is destroyed, and nothing erased it`,
+    remedy: 'run "fengni verify"; put the key file back from a copy',
+    exitStatus: 1,
+  });
 };
 
 async function* prefixed(

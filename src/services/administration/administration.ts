@@ -7,8 +7,13 @@ import {
   addAccount,
   addAlias,
   addDomain,
+  addHold,
   type CommitQueue,
   changeAccount,
+  type HoldRow,
+  isHeld,
+  purgeAccount,
+  releaseHold,
   removeAlias,
 } from '#services/writer';
 import type { Directory } from '#store/index';
@@ -18,6 +23,8 @@ export interface AuthPort {
   setPassword(account: { user: string; account: string; password: string }): Promise<AuthChange>;
   disable(user: string): Promise<AuthChange | null>;
   enable(user: string): Promise<AuthChange | null>;
+  /** null when it has no verifier */
+  removeAccount(user: string): Promise<AuthChange | null>;
   unconfirmed(): Promise<readonly AuthChange[]>;
   confirm(id: number): Promise<void>;
 }
@@ -26,6 +33,7 @@ interface AuthChange {
   id: number;
   kind: string;
   user: string;
+  account: string;
   version: number;
 }
 
@@ -50,14 +58,31 @@ export interface Administration {
   addAlias(address: string, targets: readonly string[]): Promise<{ address: string }>;
   removeAlias(address: string): Promise<void>;
   aliases(): { address: string; targets: readonly string[] }[];
+  /**
+   * Erases an account and all that it had, for good: copies, names of mailboxes, rows, aliases that lead only to it, its verifier. What
+   * others received stays theirs.
+   *
+   * @throws {FengniError} `account-refused`, `account-on-hold`
+   */
+  purge(
+    address: string,
+  ): Promise<{ account: string; address: string; aliases: readonly string[]; copies: number }>;
+  /** @throws {FengniError} `hold-refused`, `account-refused` */
+  addHold(address: string, reason: string): Promise<{ address: string }>;
+  releaseHold(address: string): Promise<{ address: string }>;
+  holds(): { address: string; account: string; createdMs: number; reason: string }[];
   /** writes the rows of changes that a crash cut off from theirs */
   finishChanges(): Promise<number>;
 }
+
+const reasonLengthMax = 1_000;
 
 export const createAdministration = (options: {
   queue: Pick<CommitQueue, 'submit'>;
   directory: Directory;
   auth: AuthPort;
+  /** erases what is due, and tells how many copies */
+  eraseDue(): Promise<number>;
   logger: Logger;
 }): Administration => {
   const { queue, directory, auth, logger } = options;
@@ -75,6 +100,13 @@ export const createAdministration = (options: {
   };
   /** the row that a change of `secrets.db` asks for; then the change is done */
   const follow = async (change: AuthChange): Promise<void> => {
+    if (change.kind === 'account-removed') {
+      // A purge that a crash cut off goes on; the address may have gone meanwhile, and is somebody else's then.
+      const outcome = await queue.submit(purgeAccount(change.user, change.account));
+      if (outcome.kind === 'done') await options.eraseDue();
+      await auth.confirm(change.id);
+      return;
+    }
     await queue.submit(
       changeAccount(change.user, change.kind, (row) => ({
         ...row,
@@ -145,6 +177,43 @@ export const createAdministration = (options: {
       directory
         .rows('alias')
         .map(({ key, value }) => ({ address: key, targets: value['targets'] as readonly string[] })),
+    purge: async (address) => {
+      const { key, row } = rowOf(address);
+      const onHold = (): FengniError =>
+        new FengniError('account-on-hold', {
+          subject: key,
+          remedy: `see "fengni hold list"; "fengni hold release ${key}" ends it`,
+          exitStatus: 1,
+        });
+      if (isHeld(directory, row.id)) throw onHold();
+      // What is durable in secrets.db comes first: cut off here, the next start goes on (`follow`).
+      const change = await auth.removeAccount(key);
+      const outcome = await queue.submit(purgeAccount(key, row.id));
+      if (outcome.kind === 'refused' && outcome.code === 'held') throw onHold();
+      const { account, aliases } = done(outcome, 'account-refused');
+      const copies = await options.eraseDue();
+      if (change !== null) await auth.confirm(change.id);
+      return { account, address: key, aliases, copies };
+    },
+    addHold: async (address, reason) => {
+      const { key, row } = rowOf(address);
+      if (reason.length > reasonLengthMax || /[\p{Cc}\p{Zl}\p{Zp}]/u.test(reason))
+        throw refusedWith('hold-refused', `the reason is no line of at most ${reasonLengthMax} characters`);
+      held(await queue.submit(addHold(row.id, reason)), key);
+      return { address: key };
+    },
+    releaseHold: async (address) => {
+      const { key, row } = rowOf(address);
+      held(await queue.submit(releaseHold(row.id)), key);
+      return { address: key };
+    },
+    holds: () => {
+      const addresses = new Map(directory.rows('account').map(({ key, value }) => [value['id'], key]));
+      return directory.rows('hold').map(({ key, value }) => {
+        const { createdMs, reason } = value as unknown as HoldRow;
+        return { address: addresses.get(key) ?? key, account: key, createdMs, reason };
+      });
+    },
     finishChanges: async () => {
       let count = 0;
       for (;;) {
@@ -162,6 +231,10 @@ export const createAdministration = (options: {
 const done = <T>(outcome: MailstoreOutcome<T>, code: string): T => {
   if (outcome.kind === 'refused') throw refusedWith(code, outcome.text);
   return outcome;
+};
+
+const held = (outcome: MailstoreOutcome<object>, address: string): void => {
+  if (outcome.kind === 'refused') throw refusedWith('hold-refused', `${address}: ${outcome.text}`);
 };
 
 const refusedWith = (code: string, subject: string): FengniError =>

@@ -1,4 +1,5 @@
 /** Integrity: keys, receipts, and every octet compared with the log. */
+export { type ErasedMessage, erasedMessage } from './erased-message.ts';
 export { type EvidenceLine, evidenceLines, evidenceValue } from './evidence-lines.ts';
 export { type Journey, journeyOf } from './journey.ts';
 export { type GenerationKey, generationKeys, keyLines } from './key-lines.ts';

@@ -16,8 +16,8 @@ export interface Erasure {
   start(): void;
   /** to be called when a group is durable and applied: its `day` leaf may make copies due */
   committed(draft: GroupDraft): void;
-  /** Erases what is due now, group after group; fulfilled when nothing is left that may go. */
-  run(): Promise<void>;
+  /** Erases what is due now, group after group; fulfilled, with how many copies went, when nothing is left that may go. */
+  run(): Promise<number>;
   stop(): Promise<void>;
 }
 
@@ -30,11 +30,12 @@ export const createErasure = (options: {
   logger: Logger;
 }): Erasure => {
   const { queue, index, isHeld, clock, days, logger } = options;
-  let running: Promise<void> | null = null;
+  let running: Promise<number> | null = null;
   let again = false;
   let stopped = false;
 
-  const rounds = async (): Promise<void> => {
+  const rounds = async (): Promise<number> => {
+    let all = 0;
     do {
       again = false;
       let after = 0;
@@ -50,10 +51,12 @@ export const createErasure = (options: {
         if (outcome.kind === 'done') copies += outcome.copies;
       }
       if (copies > 0) logger.info('deleted mail erased', { copies });
+      all += copies;
     } while (again && !stopped);
+    return all;
   };
 
-  const run = (): Promise<void> => {
+  const run = (): Promise<number> => {
     if (running !== null) {
       again = true;
       return running;

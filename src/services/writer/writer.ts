@@ -65,8 +65,8 @@ export interface Writer extends MailstoreWriter {
   /** fulfilled when large files that an earlier life left without a message are gone */
   readonly swept: Promise<void>;
   sealStatus(): SealStatus;
-  /** erases what is due, now; fulfilled when it is gone */
-  eraseDue(): Promise<void>;
+  /** erases what is due, now; fulfilled, with how many copies went, when it is gone */
+  eraseDue(): Promise<number>;
   /** fulfilled when a signed head covers what was durable at the call, or the sealer does not sign */
   settleHeads(): Promise<void>;
   stop(): Promise<void>;

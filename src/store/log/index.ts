@@ -29,6 +29,7 @@ export {
   newGeneration,
 } from './new-generation.ts';
 export type { KnownHead, LogRefusal } from './refusal.ts';
+export { scanFrames } from './scan.ts';
 export {
   type Frame,
   type FrameAddress,

@@ -164,7 +164,10 @@ class SqliteSecrets implements Secrets {
   }
 
   confirm(id: number): boolean {
-    return Number(this.#database.prepare('DELETE FROM change WHERE id = ?').run(id).changes) > 0;
+    const isGone = Number(this.#database.prepare('DELETE FROM change WHERE id = ?').run(id).changes) > 0;
+    // it names a person who may just have been erased
+    if (isGone) this.#database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+    return isGone;
   }
 
   close(): void {

@@ -11,9 +11,9 @@ import { fieldLines, shownTime } from './field-lines.ts';
 import { readPassword } from './standard-input.ts';
 import { withWriter } from './with-writer.ts';
 
-const names = ['add', 'list', 'show', 'password', 'disable', 'enable'] as const;
+const names = ['add', 'list', 'show', 'password', 'disable', 'enable', 'purge'] as const;
 
-/** `fengni account add|list|show|password|disable|enable` */
+/** `fengni account add|list|show|password|disable|enable|purge` */
 export const command: Command = {
   usage: (language) => say(language, 'account.usage'),
   options: {
@@ -23,6 +23,10 @@ export const command: Command = {
         en: say('en', 'account.option.password-stdin'),
         zh: say('zh', 'account.option.password-stdin'),
       },
+    },
+    yes: {
+      type: 'boolean',
+      text: { en: say('en', 'account.option.yes'), zh: say('zh', 'account.option.yes') },
     },
   },
   run: async (context) => {
@@ -37,6 +41,7 @@ export const command: Command = {
     if (name === 'show') await show(context, address);
     else if (name === 'add') await add(context, address);
     else if (name === 'password') await setPassword(context, address);
+    else if (name === 'purge') await purge(context, address);
     else await setDisabled(context, address, name === 'disable');
     return 0;
   },
@@ -76,6 +81,25 @@ const setDisabled = async (context: CommandContext, address: string, disabled: b
   await withWriter(context, (writer) => writer.call('accountDisabled', { address, disabled }));
   context.print(context.say(disabled ? 'account.disabled' : 'account.enabled', { address }));
   if (context.json) context.printJson({ address, disabled });
+};
+
+const purge = async (context: CommandContext, given: string): Promise<void> => {
+  if (!context.flag('yes')) {
+    throw new UsageError((language) => ({
+      sentence: say(language, 'account.purge-not-confirmed', { address: given }),
+      remedy: say(language, 'account.purge-not-confirmed.remedy', { address: given }),
+    }));
+  }
+  const purged = await withWriter(context, (writer) =>
+    writer.call<{ address: string; account: string; aliases: readonly string[]; copies: number }>(
+      'accountPurge',
+      { address: given },
+    ),
+  );
+  context.print(context.say('account.purged', { address: purged.address, copies: purged.copies }));
+  if (purged.aliases.length > 0)
+    context.print(context.say('account.purged-aliases', { aliases: purged.aliases.join(', ') }));
+  if (context.json) context.printJson(purged);
 };
 
 interface Account {

@@ -8,7 +8,7 @@ import { makeReceipt } from '#services/integrity';
 import { nodeIo } from '#store/durable';
 import type { Command, CommandContext } from '../command.ts';
 import { UsageError } from '../usage-error.ts';
-import { readMessageId, unknownMessage } from './message-id.ts';
+import { absentMessage, readMessageId } from './message-id.ts';
 
 const shard = 0;
 /** how long a message that has just arrived waits for its head (FORMATS §5) */
@@ -57,7 +57,7 @@ export const command: Command = {
       );
       switch (outcome.kind) {
         case 'unknown-message':
-          throw unknownMessage(id);
+          throw await absentMessage(data, shard, id);
         case 'unknown-recipient':
           throw unknownRecipient(recipient ?? '');
         case 'not-sealed':

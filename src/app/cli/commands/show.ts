@@ -4,7 +4,7 @@ import { evidenceValue, type Journey, journeyOf } from '#services/integrity';
 import { nodeIo } from '#store/durable';
 import type { Command, CommandContext } from '../command.ts';
 import { fieldLines, shownTime } from './field-lines.ts';
-import { readMessageId, unknownMessage } from './message-id.ts';
+import { absentMessage, readMessageId } from './message-id.ts';
 import { peer, way } from './session-words.ts';
 
 const shard = 0;
@@ -24,7 +24,7 @@ export const command: Command = {
     const data = await openReadOnly(await context.dataFolder());
     try {
       const journey = await journeyOf({ io: nodeIo, shard, ...data }, id);
-      if (journey === null) throw unknownMessage(id);
+      if (journey === null) throw await absentMessage(data, shard, id);
       tell(context, journey);
       if (context.json) context.printJson(asJson(journey, context.flag('recipients')));
       return 0;

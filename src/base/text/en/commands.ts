@@ -18,7 +18,7 @@ export const commands = {
   'domain.dns.local': 'The public DNS knows no names under .{tld}: there is nothing to publish.',
   'account.summary': 'accounts: who has mail here',
   'account.usage':
-    'account add A | list | show A | password A | disable A | enable A [--password-stdin]\n\nadd       make an account; without --password-stdin a password is made and shown once, on the terminal\nlist      all of them\nshow      one, with the aliases that lead to it\npassword  set another password\ndisable   no log-in and no new mail; what is there stays\nenable    as before',
+    'account add A | list | show A | password A | disable A | enable A [--password-stdin]\naccount purge A --yes\n\nadd       make an account; without --password-stdin a password is made and shown once, on the terminal\nlist      all of them\nshow      one, with the aliases that lead to it\npassword  set another password\ndisable   no log-in and no new mail; what is there stays\nenable    as before\npurge     erase it and all that it had, for good',
   'account.option.password-stdin': 'read the password from the first line of standard input',
   'account.added': 'The account {address} is here now.',
   'account.password-changed': 'The password of {address} was changed.',
