@@ -204,6 +204,11 @@ def decode_decimal(text):
     return int(text)
 
 
+def id_of(letter, seq):
+    """A letter and the number of the frame that made it, in lower-case base 32 without padding."""
+    return letter + base64.b32encode(seq.to_bytes(8, "big")).decode("ascii").lower().rstrip("=")
+
+
 def decode_uid_set(text):
     """1,3:5: ascending ranges of UIDs."""
     uids = set()
@@ -535,10 +540,12 @@ class Log:
         self.frames_seq = None  # seq of the last frames record
         self.record_hashes = {}  # since the last frames record: seq -> hash
         self.day = 0
+        self.frames = 0
         self.group_end = 0  # in the segment that is read
         self.closed = None  # the segment before it
         # what the frames add up to
         self.erased = set()  # keys that ERASED frames name
+        self.is_state_erased = False  # mailboxes may have been made by frames that nobody can read any more
         self.messages = {}  # seq -> what is listed
         self.emails = {}  # emailId -> seq of the message
         self.accounts = {}  # account -> address
@@ -575,7 +582,7 @@ class Log:
                 self.new_generation(header)
                 must(is_first or first_seq == header.prev_seq + 1 + 2**32, "firstSeq of a new generation")
                 must(not is_first or header.generation > 1 or first_seq == 1, "the log does not begin with frame 1")
-                self.next_seq = first_seq
+                self.next_seq = self.frames_seq = first_seq
                 self.prev = header.prev_hash
             must(self.prev in (None, header.prev_hash), "prevEnd names another record than the last one before")
             if older is not None:
@@ -588,7 +595,7 @@ class Log:
         self.group, self.acked = 0, header.prev_seq
         self.taken = (header.epoch, 0)
         self.leaf_hashes, self.head_tree = [], Tree()
-        self.frames_seq, self.record_hashes = None, {}
+        self.frames_seq, self.record_hashes = None, {}  # the first frames leaf begins with the first frame
 
     def read_group(self, segment, group, records):
         frames = [frame for _, frame in group if frame is not None]
@@ -661,6 +668,7 @@ class Log:
     # --- frames
 
     def read_frame(self, frame):
+        self.frames += 1
         expected, prev = self.next_seq, self.prev
         self.next_seq, self.prev = frame.seq + 1, frame.record_hash
         if frame.leaf_index is not None and self.leaf_hashes is not None:
@@ -710,7 +718,7 @@ class Log:
         self.record_hashes, self.frames_seq = {frame.seq: frame.record_hash}, frame.seq
         if known is None:
             return
-        must(first in (None, leaf["first"]), "a frames leaf with a gap before it")
+        must(first == leaf["first"], "a frames leaf with a gap before it")
         hashes = [known.get(seq) for seq in range(leaf["first"], leaf["last"] + 1)]
         must(None not in hashes, "a frames leaf over records that are not there")
         must(root_of(hashes) == leaf["root"], "the root in the frames leaf is not that of the records")
@@ -745,7 +753,7 @@ class Log:
         kind = TYPES.get(frame.type)
         if kind == "MSG":
             self.messages[frame.seq] = {"id": "", "size": None, "sha256": "erased", "time": self.time, "accounts": {}}
-        if kind is None or kind == "SNAP" or frame.place == ERASED:
+        if kind is None or frame.place == ERASED:
             return
         if frame.key is None:
             if kind == "HEAD":
@@ -761,7 +769,7 @@ class Log:
                     self.erased.add(place)
                     state = self.keys.slots.get(place, (EMPTY, 0, None))[0]
                     must(state == DESTROYED, f"slot {place[1]} of epoch {place[0]} was to be destroyed")
-            else:
+            elif kind != "SNAP":
                 self.clear_json(frame)
             return
         key = self.file_key(frame)
@@ -769,17 +777,21 @@ class Log:
             msg = parse_leaf(frame.leaf)["msg"]
             self.messages[frame.seq]["id"] = message_id(msg)
         if key is None:
+            self.is_state_erased |= kind == "STATE"
             return
         head = b"".join(payload_chunks(key, frame.stored_head))
         must(sha256(head) == frame.commitment, "the body is not the one that the record names")
+        if kind == "SNAP":
+            return  # says again what frames before it said
         content = parse_json(head)
         must(content["v"] == 1, "a body of a version that this reader does not know")
         if kind == "MSG":
             self.apply_message(frame, key, content)
         elif kind == "DELIVER":
+            must(content["email"] == id_of("e", frame.seq), "another email id than the frame gives")
             self.apply_deliver(content)
         elif kind == "STATE":
-            self.apply_state(content)
+            self.apply_state(content, frame.seq)
         elif kind == "ROW":
             self.apply_row(content)
         elif kind == "LEAF":
@@ -849,13 +861,16 @@ class Log:
             self.accounts[row["value"]["id"]] = row["value"]["address"]
 
     def mailbox(self, content):
+        if self.is_state_erased:
+            self.mailboxes.setdefault(content["mailbox"], [content["account"], "(its name was erased)", {}])
         mailbox = self.mailboxes.get(content["mailbox"])
         must(mailbox is not None and mailbox[0] == content["account"], "a mailbox that was never made")
         return mailbox
 
-    def apply_state(self, state):
+    def apply_state(self, state, seq):
         change = state["change"]
         if change["op"] == "create":
+            must(state["mailbox"] == id_of("m", seq), "another mailbox id than the frame gives")
             self.mailboxes[state["mailbox"]] = [state["account"], change["name"], {}]
         elif change["op"] == "rename":
             self.mailbox(state)[1] = change["name"]
@@ -869,6 +884,9 @@ class Log:
             placements = self.mailbox(state)[2]
             for uid in decode_uid_set(change["uids"]):
                 placements.pop(uid, None)
+        else:
+            # flags, subscriptions and counters move no message
+            must(change["op"] in ("flags", "subscribe", "recent", "numbers"), "a change that this reader does not know")
 
     # --- what it adds up to
 
@@ -960,7 +978,7 @@ def main(arguments):
     for problem in log.problems:
         print(f"BAD: {problem}", file=sys.stderr)
     if not log.problems:
-        print(f"GOOD: {len(log.messages)} messages, {log.next_seq - 1} frames", file=sys.stderr)
+        print(f"GOOD: {len(log.messages)} messages, {log.frames} frames", file=sys.stderr)
     return 1 if log.problems else 0
 
 

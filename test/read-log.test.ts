@@ -277,6 +277,30 @@ test('a missing file, a cut file, a removed frame and swapped bodies are named',
   );
 });
 
+test('a log goes on in a new generation after a loss, and is read across it', async () => {
+  const last = segmentsOf(server.data).at(-1) ?? '';
+  const octets = fs.readFileSync(last).toString('latin1');
+  // the last group that holds a message, and what follows it
+  const groups = [...octets.matchAll(/"group":\d+/g)].map(({ index }) => Math.ceil(index / 512) * 512);
+  const message = octets.lastIndexOf('kind received');
+  const cut = groups.filter((at) => at <= message).at(-1) ?? assert.fail();
+  fs.truncateSync(last, cut);
+  const done = await server.fengni(['log', 'new-generation']);
+  assert.equal(done.status, 0, done.stdout + done.stderr);
+  await server.start();
+  const before = sent.length;
+  await sendSome(2, 'third');
+  assert.equal(await server.stop(), 0);
+  const { status, rows, stderr } = await readLog(server.data);
+  assert.equal(status, 0, stderr);
+  assert.equal(segmentsOf(server.data).length, 3);
+  // one message was given up with its group
+  const known = new Set(rows.map(({ id }) => id));
+  assert.deepEqual(sent.filter(({ id }) => !known.has(id)).length, 1);
+  assert(sent.slice(before).every(({ id }) => known.has(id)));
+  assert(rows.some(({ seq }) => seq > 2 ** 32));
+});
+
 test('read_log.py exits 2 for usage and 3 for a folder that it cannot read', async () => {
   assert.equal((await readLog()).status, 2);
   assert.equal((await readLog('--nonsense')).status, 2);
