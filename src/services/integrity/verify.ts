@@ -127,7 +127,7 @@ export const verifyData = async (options: VerifyOptions): Promise<VerifyReport> 
     if (options.account === null) projections.finish(log.lastSeq, live);
     else findings.note('account-only', 'index.db, state.db');
     await checkKeys(options, directory, findings);
-    await verifyFolder(io, folder, [...generations.keys()], walk.largeFiles, findings);
+    await verifyFolder(io, folder, [...generations.keys()], walk.largeFiles, live, findings);
     if (options.account !== null && directory.row('account', options.account) === null)
       throw new FengniError('account-unknown', {
         subject: options.account,

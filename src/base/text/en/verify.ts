@@ -82,7 +82,7 @@ export const verify = {
   'verify.note.tail-unfinished':
     'octets of a group that was never acknowledged, which the next start puts aside: {what}',
   'verify.note.large-unnamed':
-    'a file of a message that was never acknowledged, or whose frame is damaged: {what}',
+    'files of messages that were never acknowledged, or whose frames are damaged: {what}',
   'verify.note.projection-behind': 'behind the log, the next start applies the rest: {what}',
   'verify.note.not-compared': 'not compared, for the reason in brackets: {what}',
   'verify.note.account-only': 'not compared, since only one account was asked for: {what}',

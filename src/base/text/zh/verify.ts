@@ -70,7 +70,7 @@ export const verify: Translation<typeof english> = {
   'verify.remedy.message-hidden': '请停止服务器，再运行“fengni verify --repair”，将由日志重新生成。',
   'verify.remedy.more': '请先修复以上问题，再次运行。',
   'verify.note.tail-unfinished': '从未确认过的一组帧的字节，下次启动时会移开：{what}',
-  'verify.note.large-unnamed': '未确认过的、或其帧已损坏的邮件的文件：{what}',
+  'verify.note.large-unnamed': '属于未确认过的、或其帧已损坏的邮件的文件：{what}',
   'verify.note.projection-behind': '落后于日志，下次启动时会补上：{what}',
   'verify.note.not-compared': '未核对，原因见括号：{what}',
   'verify.note.account-only': '只核对一个账户，因此未核对：{what}',
