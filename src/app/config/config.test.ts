@@ -337,6 +337,7 @@ test('the JSON Schema has every key, and no other is allowed', () => {
     'limits',
     'listen',
     'log',
+    'sealer',
     'server',
     'smtp',
     'tls',

@@ -12,6 +12,7 @@ import { createPop3Login } from '#services/maildrop';
 import { nodeIo } from '#store/durable';
 import { emptySpool, openSpool } from '#store/large';
 import { openSqliteIndex } from '#store/sqlite';
+import { firstStatus } from './first-status.ts';
 import { serveSockets } from './listen.ts';
 import type { RoleContext, RunningRole } from './role-main.ts';
 import { roleTls } from './tls.ts';
@@ -26,7 +27,7 @@ export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> 
   const socket = (name: string): string => path.join(dataFolder, 'run', name);
   const writer = createMailstoreClient({ path: socket('writer'), waitMs: writerWaitMs, watches: true });
   // The writer recovers the projections before it answers: then they can be opened.
-  await writer.status();
+  await firstStatus(writer);
   const index = openSqliteIndex(path.join(dataFolder, 'index.db'), { readOnly: true });
   const gate = openAccessGate({
     io: nodeIo,

@@ -7,6 +7,7 @@ import { createSmtpServer, smtpServerDefaults } from '#net/smtp-in';
 import { createInbound } from '#services/inbound';
 import { nodeIo } from '#store/durable';
 import { emptySpool, openSpool } from '#store/large';
+import { firstStatus } from './first-status.ts';
 import { serveSockets } from './listen.ts';
 import type { RoleContext, RunningRole } from './role-main.ts';
 import { roleTls } from './tls.ts';
@@ -25,7 +26,7 @@ export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> 
     waitMs: writerWaitMs,
     watches: false,
   });
-  let { origin } = await writer.status();
+  let { origin } = await firstStatus(writer);
   // The generation changes only while the writer is down: whoever comes back may have another.
   const follow = setInterval(() => {
     writer.status().then(

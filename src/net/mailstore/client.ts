@@ -25,6 +25,7 @@ export const createMailstoreClient = (options: {
   const connection: StandingConnection = createStandingConnection({
     path: options.path,
     waitMs: options.waitMs,
+    asksFirst: 'status',
     ...(options.watches
       ? {
           connected: async (client, again) => {

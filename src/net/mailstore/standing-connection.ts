@@ -18,6 +18,11 @@ export const createStandingConnection = (options: {
   path: string;
   /** how long a call waits for a connection, in milliseconds */
   waitMs: number;
+  /**
+   * a method that has to answer before a connection is used. A socket that outlives its process takes connections while nobody serves
+   * them: what is sent there waits for who comes next, however late.
+   */
+  asksFirst?: string;
   /** what follows each connection, before any call goes through it; `again` is false the first time */
   connected?(client: IpcClient, again: boolean): Promise<void>;
 }): StandingConnection => {
@@ -31,6 +36,7 @@ export const createStandingConnection = (options: {
       if (closed) throw unreachable(options.path);
       try {
         const client = await connectIpc(options.path);
+        if (options.asksFirst !== undefined) await answered(client, options.asksFirst, options.waitMs / 3);
         client.onClose(() => {
           current = null;
           // Notices come only while there is a connection: who listens wants one, not just the next caller.
@@ -66,6 +72,16 @@ export const createStandingConnection = (options: {
       void current?.then((client) => client.close()).catch(() => {});
     },
   };
+};
+
+/** Closes a connection on which nobody answers within the time. */
+const answered = async (client: IpcClient, method: string, ms: number): Promise<void> => {
+  const timer = setTimeout(() => client.close(), ms);
+  try {
+    await client.call(method);
+  } finally {
+    clearTimeout(timer);
+  }
 };
 
 const unreachable = (path: string): FengniError =>
