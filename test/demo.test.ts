@@ -233,8 +233,9 @@ test('a folder that cannot be made is status 3 with a remedy; --keep keeps it an
   child.stdout?.on('data', (text: string) => {
     if (text.includes('3/9')) child.kill('SIGTERM');
   });
-  const { folder } = await ended;
+  const { folder, stdout } = await ended;
   const [kept = ''] = fs.readdirSync(folder);
+  assert.ok(stdout.includes(`Everything is still in ${path.join(folder, kept)}`), stdout);
   assert.ok(fs.existsSync(path.join(folder, kept, 'data/segments')));
   assert.deepEqual(processesIn(folder), []);
 });

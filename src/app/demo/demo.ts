@@ -55,10 +55,10 @@ export const runDemo = async (options: DemoOptions): Promise<{ status: ExitStatu
     processes.killAll();
     if (!keep) fs.rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
   };
+  const telling = new Telling(language, screen, stepNames.length, evidenceNames);
   // The whole process may end under us, such as when its reader goes away.
   process.once('exit', clean);
   try {
-    const telling = new Telling(language, screen, stepNames.length, evidenceNames);
     telling.paragraph(say(language, 'demo.title'), 'bold');
     telling.paragraph(say(language, 'demo.place'));
     const good = await tell(options, new Stage({ language, telling, folder, processes, signal }));
@@ -71,6 +71,7 @@ export const runDemo = async (options: DemoOptions): Promise<{ status: ExitStatu
     const report = { good, steps: records, left, seconds, witnessed: false as const, folder: kept, next };
     return { status: good ? 0 : 1, report };
   } catch (error) {
+    if (keep) telling.paragraph(say(language, 'demo.kept', { folder }));
     signal.throwIfAborted();
     throw couldNotRun(error);
   } finally {
