@@ -13,14 +13,15 @@ const timeoutMs = 120_000;
 export const run = (
   program: string,
   args: readonly string[],
-  options: { input?: string; env?: NodeJS.ProcessEnv; cwd?: string } = {},
+  options: { input?: string; env?: NodeJS.ProcessEnv; uid?: number } = {},
 ): Promise<Ran> =>
   new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       stdio: 'pipe',
       env: { PATH: process.env['PATH'], LANG: 'C.UTF-8', ...options.env },
       timeout: timeoutMs,
-      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      cwd: '/',
+      ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
     });
     const [out, err]: [Buffer[], Buffer[]] = [[], []];
     child.stdout.on('data', (part: Buffer) => out.push(part));
