@@ -116,6 +116,7 @@ export const verifyData = async (options: VerifyOptions): Promise<VerifyReport> 
       ...(options.progress === undefined ? {} : { progress: options.progress }),
     });
     await walk.finish();
+    content.finish();
     await unfinishedTail(options, log, durableSeq, findings);
     await walk.compareLateHeads();
 
@@ -327,6 +328,8 @@ class Walk {
   async #ownFile({ head, offset }: CheckedFrame, leaf: Leaf | null, file: string): Promise<void> {
     const { storage, record } = head;
     if (storage.place !== places.ownFile || storage.fileHash === null) return;
+    // An erased message has no file; whether its slot may be destroyed is looked at with the keys.
+    if (record.key !== null && (await this.#parts.content.isDestroyed(record.key))) return;
     if (leaf === null || !isMessageLeaf(leaf)) return;
     const id = messageId(leaf.msg);
     this.largeFiles.add(id);
@@ -502,7 +505,7 @@ const checkKeys = async (
   const file = 'ledger/keys';
   if (expected.length === 0) return;
   if (!(await namesIn(io, `${folder}/ledger`)).includes('keys')) {
-    if (!live) findings.add(findingOf('file-missing', 'the file is missing', { file }));
+    if (!live) findings.add(findingOf('ledger-keys', 'the file is missing', { file }));
   } else if (!equalBytes(await io.readFile(`${folder}/${file}`), expected))
     findings.add(findingOf('ledger-keys', 'its lines are not those of the rows', { file }));
 };
