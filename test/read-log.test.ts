@@ -76,10 +76,14 @@ const segmentsOf = (data: string): string[] =>
     .map((name) => path.join(data, 'segments', name));
 
 const sendSome = async (count: number, tag: string): Promise<void> => {
-  const load = new MailLoad({ port: server.ports.smtp, to: server.address, senders: 2, tag });
+  sent.push(...(await sendTo(server.address, count, tag)));
+};
+
+const sendTo = async (to: string, count: number, tag: string): Promise<readonly Acknowledged[]> => {
+  const load = new MailLoad({ port: server.ports.smtp, to, senders: 2, tag });
   while (load.acknowledged.length < count) await new Promise((resolve) => setTimeout(resolve, 5));
   await load.stop();
-  sent.push(...load.acknowledged);
+  return load.acknowledged;
 };
 
 const sendLarge = async (sizeBytes: number): Promise<void> => {
@@ -294,11 +298,37 @@ test('a log goes on in a new generation after a loss, and is read across it', as
   const { status, rows, stderr } = await readLog(server.data);
   assert.equal(status, 0, stderr);
   assert.equal(segmentsOf(server.data).length, 3);
-  // one message was given up with its group
+  // the messages of one group were given up with it
   const known = new Set(rows.map(({ id }) => id));
-  assert.deepEqual(sent.filter(({ id }) => !known.has(id)).length, 1);
+  const lost = octets.slice(cut).match(/kind received/g)?.length;
+  assert.equal(sent.filter(({ id }) => !known.has(id)).length, lost);
   assert(sent.slice(before).every(({ id }) => known.has(id)));
   assert(rows.some(({ seq }) => seq > 2 ** 32));
+});
+
+test('a purged account leaves records and no words, and everything else reads as before', async () => {
+  const { rows: before } = await readLog(server.data);
+  await server.start();
+  const address = 'eve@fengni.test';
+  const added = await server.fengni(['account', 'add', address, '--password-stdin'], {
+    stdin: 'correct horse battery staple\n',
+  });
+  assert.equal(added.status, 0, added.stderr);
+  const gone = await sendTo(address, 2, 'purged');
+  const purged = await server.fengni(['account', 'purge', address, '--yes']);
+  assert.equal(purged.status, 0, purged.stderr);
+  assert.equal(await server.stop(), 0);
+  const out = path.join(temporary, 'purged');
+  const { status, rows, stderr } = await readLog(server.data, '--extract', out);
+  assert.equal(status, 0, stderr);
+  assert.deepEqual(rows.slice(0, before.length), before);
+  const erased = rows.slice(before.length);
+  assert.deepEqual(erased.map(({ id }) => id).sort(), gone.map(({ id }) => id).sort());
+  for (const row of erased) {
+    assert.equal(row.sha256, 'erased');
+    assert(!JSON.stringify(row).includes(address));
+    assert(!fs.existsSync(path.join(out, `${row.id}.eml`)));
+  }
 });
 
 test('read_log.py exits 2 for usage and 3 for a folder that it cannot read', async () => {
