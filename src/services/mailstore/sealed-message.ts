@@ -1,9 +1,10 @@
 import { hex } from '#base/bytes';
 import type { Random } from '#base/clock';
 import { type AddedAs, encodeMessage, type ParsedMessage } from '#store/index';
-import type { Spool, SpoolFile } from '#store/large';
+import type { Spool } from '#store/large';
 import { fileKeyBytes, PayloadSealer, payloadNonceBytes, sealPayload, sha256 } from '#store/segments';
 import { base64, commit, commitContent, emptyRoot, hashBytes, messageId, saltBytes } from '#trust/seal';
+import { SpoolWriter, takenBytes } from './spool-writer.ts';
 
 /** A message that is ready for the writer: ciphertext, digests and strings; nothing of it can be read without `fileKey`. */
 export interface SealedMessage {
@@ -88,8 +89,6 @@ export interface MessageSealer {
 
 /** a longer original lies in a file of its own (FORMATS §2) */
 export const ownFileBytesMin = 256 * 1024;
-/** ciphertext that is gathered for one durable write: each one costs the disk a sync */
-const spoolWriteBytes = 256 * 1024;
 
 /** Where large originals go, and which are large. */
 export interface LargeBodies {
@@ -106,32 +105,13 @@ export interface LargeBodies {
 export const createMessageSealer = (random: Random, large: LargeBodies | null = null): MessageSealer => {
   const fileKey = random(fileKeyBytes);
   const payload = new PayloadSealer(fileKey, random(payloadNonceBytes));
-  /** ciphertext that is not in the spool */
-  let stored: Uint8Array[] = [];
+  /** ciphertext of a message that is not large, or not yet */
+  const stored: Uint8Array[] = [];
   let storedBytes = 0;
-  let file: SpoolFile | null = null;
-  let writing: Promise<void> | null = null;
+  let file: SpoolWriter | null = null;
+  let staging: Staging | null = null;
+  let working: Promise<void> | null = null;
   let discarded = false;
-  const keep = (pieces: readonly Uint8Array[]): void => {
-    for (const piece of pieces) {
-      stored.push(piece);
-      storedBytes += piece.length;
-    }
-  };
-  const isLarge = (): boolean => large !== null && sizeBytes > (large.aboveBytes ?? ownFileBytesMin);
-  const spool = async (to: Spool): Promise<void> => {
-    file ??= await to.create();
-    if (discarded) return;
-    await file.append(stored);
-    stored = [];
-    storedBytes = 0;
-  };
-  const flush = (): Promise<void> => {
-    writing = spool((large as LargeBodies).spool).finally(() => {
-      writing = null;
-    });
-    return writing;
-  };
   const salts = {
     aut: random(saltBytes),
     env: random(saltBytes),
@@ -142,24 +122,54 @@ export const createMessageSealer = (random: Random, large: LargeBodies | null = 
   let sizeBytes = 0;
   let done: { summary: ReturnType<PayloadSealer['finish']>; msg: Uint8Array; id: string } | null = null;
 
+  const keep = (pieces: readonly Uint8Array[]): void => {
+    for (const piece of pieces) {
+      stored.push(piece);
+      storedBytes += piece.length;
+    }
+  };
+  /** From here on it is large: what was kept goes first. */
+  const begin = async (spool: Spool): Promise<void> => {
+    file = await SpoolWriter.create(spool);
+    for (let piece = stored.shift(); piece !== undefined; piece = stored.shift()) await addAll(file, [piece]);
+    storedBytes = 0;
+    staging = new Staging();
+  };
+  const spooled = async (to: Staging, octets: Uint8Array): Promise<void> => {
+    for (const chunk of to.take(octets)) {
+      const written = file?.add(payload.write(chunk));
+      if (written !== undefined) await written;
+      if (discarded) return;
+    }
+  };
+  const busy = (work: Promise<void>): Promise<void> => {
+    working = work.finally(() => {
+      working = null;
+    });
+    return working;
+  };
+
   return {
     write: (octets) => {
       sizeBytes += octets.length;
+      if (staging !== null) return busy(spooled(staging, octets));
       keep(payload.write(octets));
-      if (isLarge() && (file === null || storedBytes >= spoolWriteBytes)) return flush();
+      const isLarge = large !== null && sizeBytes > (large.aboveBytes ?? ownFileBytesMin);
+      if (isLarge) return busy(begin(large.spool));
     },
     get sizeBytes() {
       return sizeBytes;
     },
     get heldBytes() {
-      return storedBytes + payload.heldBytes;
+      return storedBytes + payload.heldBytes + (file === null ? 0 : file.heldBytes + 2 * takenBytes);
     },
     complete: async () => {
+      if (staging !== null && file !== null) await addAll(file, payload.write(staging.rest()));
       const summary = payload.finish();
-      keep(summary.pieces);
-      if (isLarge()) {
-        await flush();
-        await file?.close();
+      if (file === null) keep(summary.pieces);
+      else {
+        await addAll(file, summary.pieces);
+        await file.end();
       }
       const msg = commit('msg', salts.msg, summary.sha256);
       done = { summary, msg, id: messageId(msg) };
@@ -167,7 +177,7 @@ export const createMessageSealer = (random: Random, large: LargeBodies | null = 
     },
     discard: async () => {
       discarded = true;
-      await writing?.catch(() => {});
+      await working?.catch(() => {});
       await file?.discard();
     },
     seal: ({ kind, evidence, prefix, rcp, parsed }) => {
@@ -214,6 +224,44 @@ export const createMessageSealer = (random: Random, large: LargeBodies | null = 
     },
   };
 };
+
+/** Pieces as large as the writer takes them, whatever came at once. */
+const addAll = async (file: SpoolWriter, pieces: readonly Uint8Array[]): Promise<void> => {
+  for (const piece of pieces) {
+    for (let at = 0; at < piece.length; at += takenBytes)
+      await file.add([piece.subarray(at, at + takenBytes)]);
+  }
+};
+
+/**
+ * Plaintext of a large message, made into whole chunks in two buffers that take turns: the payload keeps a whole chunk until it sees that
+ * another follows, and what the network gave is not kept at all.
+ */
+class Staging {
+  #filling = Buffer.allocUnsafeSlow(takenBytes);
+  #kept = Buffer.allocUnsafeSlow(takenBytes);
+  #used = 0;
+
+  /** Whole chunks; each must be with the payload before the next is asked for. */
+  *take(octets: Uint8Array): Generator<Uint8Array, void, void> {
+    for (let at = 0; at < octets.length; ) {
+      const taken = octets.subarray(at, at + takenBytes - this.#used);
+      this.#filling.set(taken, this.#used);
+      this.#used += taken.length;
+      at += taken.length;
+      if (this.#used < takenBytes) return;
+      const whole = this.#filling;
+      this.#filling = this.#kept;
+      this.#kept = whole;
+      this.#used = 0;
+      yield whole;
+    }
+  }
+
+  rest(): Uint8Array {
+    return this.#filling.subarray(0, this.#used);
+  }
+}
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
