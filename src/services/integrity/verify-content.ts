@@ -8,6 +8,7 @@ import {
   decodeDeliver,
   decodeMessage,
   idOf,
+  type KeyRef,
   type LogEvent,
   type ParsedMessage,
 } from '#store/index';
@@ -70,6 +71,9 @@ export class ContentCheck {
   readonly #decode: DecodeFrame;
   readonly #parser: () => MessageParser;
   readonly #known = new Map<number, KnownMessage>();
+  /** slots of messages that are destroyed, and all that an ERASED frame names */
+  readonly #destroyed: KeyRef[] = [];
+  readonly #named = new Set<string>();
 
   constructor(options: {
     segments: SegmentReader;
@@ -101,9 +105,11 @@ export class ContentCheck {
         parse: (octets) => this.#readWhole(octets, fault),
       });
       if (event === 'erased') {
-        if (type === frameTypes.MSG) this.counts.erased += 1;
+        if (type === frameTypes.MSG && key !== null) this.#destroyed.push(key);
         return { kind: 'event', event: null };
       }
+      if (event?.type === 'erased')
+        for (const { epoch, slot } of event.keys) this.#named.add(`${epoch}/${slot}`);
       const what =
         type === frameTypes.MSG
           ? await this.#message(frame, leaf, fault)
@@ -123,6 +129,16 @@ export class ContentCheck {
       if (!contentFaults.has(error.code) && !error.code.endsWith('-malformed')) throw error;
       return { kind: 'wrong', what: error.subject, id };
     }
+  }
+
+  async isDestroyed(key: KeyRef): Promise<boolean> {
+    return (await this.#keys.fileKey(key)).kind === 'destroyed';
+  }
+
+  /** Counts as erased what an ERASED frame took away, and nothing else: any other lost key is a finding. */
+  finish(): void {
+    for (const { epoch, slot } of this.#destroyed)
+      if (this.#named.has(`${epoch}/${slot}`)) this.counts.erased += 1;
   }
 
   /** Whose copy a DELIVER frame is. @throws {FengniError} when it cannot be read */

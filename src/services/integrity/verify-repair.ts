@@ -3,7 +3,7 @@ import { type Io, replaceFileDurable } from '#store/durable';
 import type { Directory } from '#store/index';
 import { checkLargeFile, copyLargeFile } from '#store/large';
 import { verifyLedger } from '#store/ledger';
-import { type CheckedFrame, checkSegments } from '#store/log';
+import { type CheckedFrame, checkSegments, openKeyReader } from '#store/log';
 import { frameTypes, largeFileName, parseCommitBody, places } from '#store/segments';
 import { isMessageLeaf, messageId, parseLeaf, parseVerifierKey } from '#trust/seal';
 import { keyLines } from './key-lines.ts';
@@ -77,9 +77,12 @@ const repairLargeFiles = async (
   repairs: Repairs,
 ): Promise<void> => {
   let group: CheckedFrame[] = [];
+  const keys = openKeyReader({ io, folder, shard });
   const take = async ({ head, leaf }: CheckedFrame): Promise<void> => {
     const { place, storedLength, fileHash } = head.storage;
     if (place !== places.ownFile || fileHash === null) return;
+    // What was erased stays away, also where a copy still has it.
+    if (head.record.key !== null && (await keys.fileKey(head.record.key)).kind === 'destroyed') return;
     const parsed = parseLeaf(leaf);
     if (!isMessageLeaf(parsed)) return;
     const facts = { id: messageId(parsed.msg), storedLength, fileHash };
@@ -107,6 +110,7 @@ const repairLargeFiles = async (
       for (const each of frames) await take(each);
     },
   });
+  await keys.close();
 };
 
 /** A `FORMAT` that a newer program wrote is left alone. */

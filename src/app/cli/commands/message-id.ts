@@ -28,6 +28,37 @@ export const absentMessage = async (
   });
 };
 
+/**
+ * What `work` makes of a message that the index has.
+ *
+ * @throws {FengniError} `message-erased` only where the row goes too; a key that is gone while it stays is `key-missing`
+ */
+export const ofMessage = async <Result>(
+  data: ReadOnlyData,
+  shard: number,
+  id: string,
+  work: () => Promise<Result>,
+): Promise<Result> => {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof FengniError) || error.code !== 'message-erased') throw error;
+    // Between slot and row an erasure takes a moment.
+    for (let waited = 0; waited < rowStaysMs; waited += 100) {
+      if (data.index.messageById(id) === null) throw await absentMessage(data, shard, id);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new FengniError('key-missing', {
+      subject: `message ${id}: a key of it is destroyed, and nothing erased it`,
+      remedy: 'run "fengni verify"; put the key file back from a copy',
+      exitStatus: 1,
+      cause: error,
+    });
+  }
+};
+
+const rowStaysMs = 1_000;
+
 export const unknownMessage = (id: string): FengniError =>
   new FengniError('message-unknown', {
     subject: id,

@@ -8,7 +8,7 @@ import { makeReceipt } from '#services/integrity';
 import { nodeIo } from '#store/durable';
 import type { Command, CommandContext } from '../command.ts';
 import { UsageError } from '../usage-error.ts';
-import { absentMessage, readMessageId } from './message-id.ts';
+import { absentMessage, ofMessage, readMessageId } from './message-id.ts';
 
 const shard = 0;
 /** how long a message that has just arrived waits for its head (FORMATS §5) */
@@ -51,9 +51,11 @@ export const command: Command = {
 
     const data = await openReadOnly(await context.dataFolder());
     try {
-      const outcome = await makeReceipt(
-        { io: nodeIo, shard, clock: systemClock, waitMs, ...data },
-        { id, full: context.flag('full'), withSender: context.list('show').length > 0, recipient },
+      const outcome = await ofMessage(data, shard, id, () =>
+        makeReceipt(
+          { io: nodeIo, shard, clock: systemClock, waitMs, ...data },
+          { id, full: context.flag('full'), withSender: context.list('show').length > 0, recipient },
+        ),
       );
       switch (outcome.kind) {
         case 'unknown-message':

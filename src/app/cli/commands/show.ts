@@ -4,7 +4,7 @@ import { evidenceValue, type Journey, journeyOf } from '#services/integrity';
 import { nodeIo } from '#store/durable';
 import type { Command, CommandContext } from '../command.ts';
 import { fieldLines, shownTime } from './field-lines.ts';
-import { absentMessage, readMessageId } from './message-id.ts';
+import { absentMessage, ofMessage, readMessageId } from './message-id.ts';
 import { peer, way } from './session-words.ts';
 
 const shard = 0;
@@ -23,7 +23,7 @@ export const command: Command = {
     context.argsMax(1);
     const data = await openReadOnly(await context.dataFolder());
     try {
-      const journey = await journeyOf({ io: nodeIo, shard, ...data }, id);
+      const journey = await ofMessage(data, shard, id, () => journeyOf({ io: nodeIo, shard, ...data }, id));
       if (journey === null) throw await absentMessage(data, shard, id);
       tell(context, journey);
       if (context.json) context.printJson(asJson(journey, context.flag('recipients')));
