@@ -144,7 +144,6 @@ let verifications = 0;
 
 /** A machine whose syncs do nothing: what the harness must find. */
 export const withoutSyncs = (io: Io): Io => ({
-  ...io,
   open: async (name, how) => {
     const file = await io.open(name, how === 'create-new-synced' ? 'create-new' : how);
     const lazy: IoFile = {
@@ -158,7 +157,15 @@ export const withoutSyncs = (io: Io): Io => ({
     };
     return lazy;
   },
+  readFile: (name) => io.readFile(name),
+  readFolder: (name) => io.readFolder(name),
+  makeFolder: (name) => io.makeFolder(name),
+  rename: (from, to) => io.rename(from, to),
+  remove: (name) => io.remove(name),
+  stat: (name) => io.stat(name),
   syncFolder: async () => {},
+  clock: io.clock,
+  random: io.random,
 });
 
 /** The message with a number, the same in every process; its subject says which it is. */
