@@ -210,7 +210,7 @@ test('a file in the data folder that root left behind is named', async (t) => {
 
 test('a data folder that is a file, or below one, is told', async () => {
   const file = path.join(makeFolder(), 'data');
-  fs.writeFileSync(file, 'mine');
+  fs.writeFileSync(file, 'mine', { mode: 0o644 });
   for (const data of [file, path.join(file, 'below')]) {
     await assertRefused(
       { data },
@@ -221,7 +221,15 @@ test('a data folder that is a file, or below one, is told', async () => {
       },
     );
   }
+  if (isRoot) {
+    await assertRefused(
+      { data: file, toml: '[server]\nuser = "nobody"' },
+      { status: 3, en: /is a file, or lies below one: .*data/, zh: /数据目录是一个文件/ },
+    );
+  }
   assert.equal(fs.readFileSync(file, 'utf8'), 'mine');
+  assert.equal(fs.statSync(file).mode & 0o777, 0o644);
+  assert.equal(fs.statSync(file).uid, process.getuid?.());
 });
 
 /** A small disk of its own, or null where this machine does not let us mount. */
@@ -276,7 +284,7 @@ test('a full disk at the start is told, wherever it is met', async (t) => {
 test('a disk that fills up while mail comes in: 452 before, 451 at the end; with room again mail flows and nothing acknowledged is lost', async (t) => {
   const disk = mountDisk(t, '48m');
   if (disk === null) return;
-  const server = new ServeProcess({ data: path.join(disk, 'data') });
+  const server = new ServeProcess({ data: path.join(disk, 'data'), toml: '[limits]\nfree_min = "0B"\n' });
   const { smtp = 0, pop3s = 0 } = await server.ready();
   const acknowledged: string[] = [];
   const attempt = async (octets: string, beforeEnd?: () => void): Promise<string> => {

@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { FengniError } from '#base/errors';
 import { say } from '#base/text';
-import { ofAnother } from './privileges.ts';
+import { folderFault, ofAnother } from './folder-fault.ts';
 
 /** What `DATA/FORMAT` says. */
 export interface DataFormat {
@@ -50,29 +50,6 @@ export const prepareDataFolder = (folder: string, options: { separateSealer: boo
     if (isFresh) writeFormat(folder, file);
   } catch (error) {
     throw error instanceof FengniError ? error : folderFault(folder, error as NodeJS.ErrnoException);
-  }
-};
-
-/** What went wrong with a data folder, in words. */
-const folderFault = (folder: string, cause: NodeJS.ErrnoException): FengniError => {
-  const subject = cause.path ?? folder;
-  const fault = (
-    code: 'data-folder-not-writable' | 'data-folder-not-a-folder' | 'disk-full' | 'data-folder-unusable',
-    about = subject,
-  ): FengniError => new FengniError(code, { subject: about, remedy: say('en', `remedy.${code}`), cause });
-  switch (cause.code) {
-    case 'EACCES':
-    case 'EPERM':
-    case 'EROFS':
-      return fault('data-folder-not-writable');
-    case 'EEXIST':
-    case 'ENOTDIR':
-      return fault('data-folder-not-a-folder');
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return fault('disk-full');
-    default:
-      return fault('data-folder-unusable', `${folder}: ${cause.message}`);
   }
 };
 

@@ -6,6 +6,7 @@ import type { Config } from '#app/config';
 import { programFolder } from '#app/roles';
 import { FengniError } from '#base/errors';
 import { type FaultText, type Language, type SpokenFault, say } from '#base/text';
+import { folderFault, ofAnother } from './folder-fault.ts';
 
 /** Whom a server that was started as root becomes. */
 export interface User {
@@ -69,17 +70,18 @@ export const refuseExposedRoot = (why: Sentence, addresses: readonly string[]): 
   if (addresses.some(isOutside)) throw new RootNotDropped(why);
 };
 
-/** The data folder belongs to a user that the server is not. */
-export const ofAnother = (dataFolder: string, owner: number): FengniError =>
-  new FengniError('data-folder-of-another', {
-    subject: `${dataFolder} (uid ${owner})`,
-    remedy: say('en', 'remedy.data-folder-of-another'),
-  });
-
-/** Gives up root for good: this process and everything that it starts. What root made in the data folder becomes the user's. */
+/**
+ * Gives up root for good: this process and everything that it starts. What root made in the data folder becomes the user's.
+ *
+ * @throws {FengniError} as `prepareDataFolder`
+ */
 export const becomeUser = (user: User, dataFolder: string): void => {
-  makeReachable(dataFolder);
-  giveAway(user, dataFolder);
+  try {
+    makeReachable(dataFolder);
+    giveAway(user, dataFolder);
+  } catch (error) {
+    throw folderFault(dataFolder, error as NodeJS.ErrnoException);
+  }
   process.setgroups?.([]);
   process.setgid?.(user.gid);
   process.setuid?.(user.uid);
@@ -99,7 +101,10 @@ const makeReachable = (dataFolder: string): void => {
  * with a second name may be somebody's file elsewhere.
  */
 const giveAway = (user: User, dataFolder: string): void => {
-  if (fs.statSync(dataFolder).uid !== 0) return;
+  const { uid: owner } = fs.statSync(dataFolder);
+  // Fails on a file before anything of it is changed.
+  fs.readdirSync(dataFolder);
+  if (owner !== 0) return;
   fs.chmodSync(dataFolder, 0o700);
   for (const entry of fs.readdirSync(dataFolder, { recursive: true, withFileTypes: true })) {
     const name = path.join(entry.parentPath, entry.name);
