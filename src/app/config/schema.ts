@@ -157,6 +157,13 @@ export const sections = {
       'Most IMAP sessions of one account at the same time.',
       '一个账户的同时 IMAP 会话数上限。',
     ),
+    freeBytesMin: setting(
+      'free_min',
+      kinds.size('0B', '1024GiB'),
+      '2GiB',
+      'With less room on the disk of the data folder than this, or less than 5 % of it, new mail gets 452 4.3.1 until there is room again; reading and deleting go on.',
+      '数据目录所在磁盘的剩余空间低于此值或低于 5% 时，新邮件得到 452 4.3.1，直到空间恢复；阅读和删除照常。',
+    ),
   },
   backup: {
     targets: later(

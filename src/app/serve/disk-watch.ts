@@ -1,13 +1,19 @@
 import fs from 'node:fs';
 import { FengniError } from '#base/errors';
-import { KiB, MiB } from '#base/limits';
+import { KiB } from '#base/limits';
 import { say } from '#base/text';
 
 /** Whether so little room is left that no new mail should be begun; what has been begun, index and ledger may use the rest. */
-export const isNearlyFull = ({ freeBytes, sizeBytes }: { freeBytes: number; sizeBytes: number }): boolean =>
-  freeBytes < Math.min(reserveBytesMax, sizeBytes * reserveShare);
+export const isNearlyFull = ({
+  freeBytes,
+  sizeBytes,
+  freeBytesMin,
+}: {
+  freeBytes: number;
+  sizeBytes: number;
+  freeBytesMin: number;
+}): boolean => freeBytes < Math.max(freeBytesMin, sizeBytes * reserveShare);
 
-const reserveBytesMax = 256 * MiB;
 const reserveShare = 0.05;
 const lookMs = 1_000;
 
@@ -40,13 +46,14 @@ export const asDiskFull = (fault: FengniError, folder: string): FengniError => {
 /** Looks at the disk of a folder once a second, and says when it has become nearly full, or is no longer. */
 export const watchDisk = (
   folder: string,
+  freeBytesMin: number,
   changed: (isFull: boolean, freeBytes: number) => void,
 ): { isFull(): boolean; stop(): void } => {
   let isFull = false;
   let isLooking = false;
   const see = ({ bavail, blocks, bsize }: fs.StatsFs): void => {
     const freeBytes = bavail * bsize;
-    const now = isNearlyFull({ freeBytes, sizeBytes: blocks * bsize });
+    const now = isNearlyFull({ freeBytes, sizeBytes: blocks * bsize, freeBytesMin });
     if (now === isFull) return;
     isFull = now;
     changed(isFull, freeBytes);

@@ -190,7 +190,7 @@ const start = async (
     logger,
     onFatal: failed.resolve,
   });
-  const disk = watchDisk(dataFolder, (isFull, freeBytes) => {
+  const disk = watchDisk(dataFolder, config.limits.freeBytesMin, (isFull, freeBytes) => {
     if (isFull) logger.error('disk nearly full, new mail gets 452', { freeBytes });
     else logger.info('disk has room again', { freeBytes });
     supervisor.tell({ kind: 'disk', isNearlyFull: isFull });
