@@ -46,7 +46,7 @@ export const demo = {
     'The gap is found and named, the letter comes back from the copy, and it reads as before.',
   'demo.step.rollback.title': 'Tampering 3: time is turned back',
   'demo.step.rollback.says':
-    'A third letter comes, and somebody outside keeps the signed head of the log: a few lines of text. Then the whole data folder is replaced by the older copy, in which everything fits together and the third letter never came.',
+    'A third letter comes, and somebody outside keeps the signed head of the log: a few lines of text. Then the whole data folder is replaced by the older copy, in which everything fits together and the third letter never came; only the sealer’s memory stays, which is in no copy.',
   'demo.step.rollback.proves':
     'A few lines kept outside tell exactly how much is missing and since when; the server refuses to go on as if nothing had happened. What no copy has cannot be brought back, but nobody can hide that it is gone.',
 
