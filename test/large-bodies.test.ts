@@ -66,7 +66,13 @@ const readAll = async (
 
 test('the file of a body is renamed and its folders are synced before its group is written (FORMATS §2)', async () => {
   const calls: SimCall[] = [];
-  const io = new SimFs({ seed: 3, fault: (call) => (calls.push(call), null) });
+  const io = new SimFs({
+    seed: 3,
+    fault: (call) => {
+      calls.push(call);
+      return null;
+    },
+  });
   const here = await machine(io);
   calls.length = 0;
   await deliverLarge(here, letter(5_000));
@@ -128,7 +134,10 @@ test('a range costs its chunks: the rest of a large body is not read', async () 
   const reads: SimCall[] = [];
   const io = here.io.killProcess({
     seed: 9,
-    fault: (call) => (call.operation === 'read' && call.path.includes('/large/') && reads.push(call), null),
+    fault: (call) => {
+      if (call.operation === 'read' && call.path.includes('/large/')) reads.push(call);
+      return null;
+    },
   });
   const { writer } = await machine(io);
   reads.length = 0;
