@@ -22,4 +22,5 @@ export {
 } from './sealed-place.ts';
 export { type VerifyOptions, type VerifyReport, verifyData } from './verify.ts';
 export { type Finding, type FindingCode, findingsMax, type Note, type NoteCode } from './verify-finding.ts';
-export { type Repairs, repairFormat, repairLedger, repairSegments } from './verify-repair.ts';
+export { repairFormat, repairLedger, repairSegments } from './verify-repair.ts';
+export type { Repairs } from './verify-repairs.ts';

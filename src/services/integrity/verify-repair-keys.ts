@@ -18,7 +18,7 @@ import {
   parseSegmentFileName,
   slotStates,
 } from '#store/segments';
-import type { Repairs } from './verify-repair.ts';
+import type { Repairs } from './verify-repairs.ts';
 
 interface Use {
   segment: number;

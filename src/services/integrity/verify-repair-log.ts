@@ -10,8 +10,8 @@ import {
   sha256Of,
 } from '#store/segments';
 import { namesIn } from './verify-folder.ts';
-import type { Repairs } from './verify-repair.ts';
 import { findGroups, type GoodGroup } from './verify-repair-groups.ts';
+import type { Repairs } from './verify-repairs.ts';
 
 /**
  * Puts segments together again from groups that are good and continue one chain: ours first, those of a copy where ours are not good.

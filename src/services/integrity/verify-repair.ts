@@ -12,12 +12,7 @@ import { dataFormat } from './verify-folder.ts';
 import { LeafChannel } from './verify-leaf-channel.ts';
 import { repairKeys } from './verify-repair-keys.ts';
 import { repairLog } from './verify-repair-log.ts';
-
-/** What was done and what could not be, as phrases that name files and frames. */
-export interface Repairs {
-  done: string[];
-  refused: string[];
-}
+import type { Repairs } from './verify-repairs.ts';
 
 /**
  * Repairs the log of a data folder that nobody writes to: segments, key files, `FORMAT`. The caller holds the lock.
