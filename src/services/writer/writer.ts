@@ -83,11 +83,14 @@ const replayBatch = 500;
 export const openWriter = async (options: WriterOptions): Promise<Writer | LogRefusal> => {
   const { io, folder, shard, logger } = options;
   let leafClock: LeafClock | null = null;
+  const published = await ledgerHeads(io, folder);
   const log = await openLog({
     io,
     folder,
     shard,
-    knownHeads: [...(await ledgerHeads(io, folder)), ...options.knownHeads],
+    knownHeads: [...published, ...options.knownHeads],
+    // With a signed head at hand the ledger's tiles give the root of every older head: a start does not read the whole log for it.
+    ...(published.length === 0 ? {} : { rootAt: rootsFromLedger(io, folder, published) }),
     segmentLeaf: (closed, place) => {
       const timeMs = leafClock?.timeMs(place.timeMs) ?? place.timeMs;
       return encodeLeaf({ kind: 'segment', seq: place.seq, timeMs, ...closed });
@@ -267,6 +270,24 @@ const ledgerHeads = async (io: Io, folder: string): Promise<KnownHead[]> => {
   }
   return heads;
 };
+
+/**
+ * Roots of older heads, from tiles that lead to the newest signed head of their generation; null where they cannot tell: what is in
+ * doubt then is for `fengni verify`, which believes nothing but the log.
+ */
+const rootsFromLedger =
+  (io: Io, folder: string, published: readonly KnownHead[]) =>
+  async (generation: number, size: number): Promise<Uint8Array | null> => {
+    const head = published.find((each) => each.generation === generation);
+    if (head === undefined || head.root === null || size > head.size) return null;
+    try {
+      const reader = new LedgerReader(io, path.join(folder, 'ledger', `g${generation}`));
+      return await reader.rootOf(size, { size: head.size, root: head.root });
+    } catch (error) {
+      if (error instanceof FengniError) return null;
+      throw error;
+    }
+  };
 
 /** Projections that have everything that the log has: what is missing is applied, what cannot be used or is ahead is made again. */
 const caughtUp = async (
