@@ -15,6 +15,7 @@ export const dataFolder = '/data';
 /** A writer and its sealer in one process on any `Io`, with projections in memory: what a machine is between two power cuts. */
 export const startMachine = async (
   io: Io,
+  more: { recoverableDays?: number } = {},
 ): Promise<{ writer: Writer | LogRefusal; failed: Promise<unknown>; timers: (() => void)[] }> => {
   await makeFolderDurable(io, dataFolder);
   await makeFolderDurable(io, `${dataFolder}/sealer`);
@@ -64,6 +65,7 @@ export const startMachine = async (
       return () => void timers.splice(timers.indexOf(work), 1);
     },
     failed: failed.resolve,
+    ...more,
   });
   if (writer.kind === 'writer') {
     const { generation, origin } = await writer.status();
