@@ -2,7 +2,15 @@ import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { randomNumbers } from '#store/durable';
 import { debianTool } from '../support/debian-tools.ts';
-import { type CallName, callNames, countCalls, errors, type Injection, inject } from './injections.ts';
+import {
+  type CallName,
+  callNames,
+  countCalls,
+  errors,
+  type Injection,
+  inject,
+  wrongOrder,
+} from './injections.ts';
 
 const injections = Number(process.env['FENGNI_INJECTIONS'] ?? 60);
 const firstSeed = Number(process.env['FENGNI_SEED'] ?? 1);
@@ -53,4 +61,22 @@ test('a driver that does not sync is found by the order of its calls, though the
   const { problems } = await inject(null, { driver: ['--without-sync'] });
   assert.match(problems.join('\n'), /an answer while .*\.fseg.* is not synced/);
   assert.deepEqual((await inject(null)).problems, []);
+});
+
+test('the order of calls: an answer after a failed sync and a second sync are found, an interrupted sync is not', () => {
+  const file = '/data/segments/0000000000000001.0.fseg';
+  const answer = '7 write(1</said>, "{\\"kind\\":\\"delivered\\",\\"seed\\":1", 90) = 90';
+  const written = `8 pwritev(21<${file}>, [{iov_base=""..., iov_len=512}], 1, 512) = 512`;
+  const synced = `8 fdatasync(21<${file}>) = 0`;
+  const failed = (error: string): string =>
+    `8 fdatasync(21<${file}>) = -1 ${error} (what it means) (INJECTED)`;
+  const order = (...trace: string[]): string[] => wrongOrder(trace.join('\n'));
+  assert.deepEqual(order(written, synced, answer), []);
+  assert.deepEqual(order(written, failed('EINTR'), synced, answer), []);
+  assert.match(order(written, answer).join(), /is not synced/);
+  assert.match(order(written, failed('EIO'), answer).join(), /had failed/);
+  assert.match(order(written, failed('EIO'), synced).join(), /synced again/);
+  const unfinished = [`8 fdatasync(21<${file}> <unfinished ...>`, '8 <... fdatasync resumed>) = 0'];
+  assert.deepEqual(order(written, ...unfinished, answer), []);
+  assert.match(order(written, unfinished[0] ?? '', answer).join(), /is not synced/);
 });

@@ -115,7 +115,7 @@ const runTraced = async (
         said += text;
         if (/attached/.test(said)) resolve();
       });
-      strace.once('exit', () => reject(new Error(`strace could not be put on: ${said}`)));
+      strace.once('exit', () => reject(new Error(`strace could not be put on: ${said}${stderr}`)));
     });
     attached.catch(() => {});
     const detached = new Promise<void>((resolve) => strace.once('close', () => resolve()));
