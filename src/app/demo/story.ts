@@ -138,6 +138,9 @@ export const steps: Readonly<Record<StepName, Step>> = {
     if (outcome.kind === 'ready') throw failure('demo.failure.started');
     const { status, said } = outcome;
     expectStatus('fengni serve', { status, stdout: '', stderr: said }, 3);
+    // A server may fail to start for many reasons: this one has to be it.
+    const untold = [size, String(left)].find((number) => !said.includes(number));
+    if (untold !== undefined) throw failure('demo.failure.not-refused', { said: lastLine(said) });
     stage.telling.show('serve', wordsOf(said.replace(/^fengni: /, '')), 'red');
     return stage.say('demo.step.rollback.proves');
   },

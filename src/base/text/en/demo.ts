@@ -91,6 +91,7 @@ export const demo = {
   'demo.failure.seal': 'the last line before the letter is not its seal: {seal}',
   'demo.failure.served': 'the forged letter was handed out over {protocol}.',
   'demo.failure.not-named': '“verify” does not name {what}.',
+  'demo.failure.not-refused': 'the server did not start, but not because the folder was turned back: {said}',
   'demo.failure.started': 'the server started on a folder that was turned back.',
 
   'demo.good': 'Every step did what it says, in {seconds} s.',

@@ -85,6 +85,7 @@ export const demo = {
   'demo.failure.seal': '信前最后一行不是它的封印：{seal}',
   'demo.failure.served': '改过的信通过 {protocol} 交了出去。',
   'demo.failure.not-named': '“verify”没有指出 {what}。',
+  'demo.failure.not-refused': '服务器没有启动，但原因不是目录被回退：{said}',
   'demo.failure.started': '目录被换成旧副本后，服务器竟然启动了。',
 
   'demo.good': '每一步都如其所言，共用 {seconds} 秒。',
