@@ -57,11 +57,50 @@ for (const [name, io, root] of [
     await assert.rejects(io.readFolder(`${root}/names/none`), { code: 'file-not-found' });
     await assert.rejects(io.open(`${root}/names/none`, 'write'), { code: 'file-not-found' });
     await assert.rejects(io.open(`${root}/names/c`, 'create-new'), { code: 'file-exists' });
+    await assert.rejects(io.open(`${root}/names/c`, 'create-new-synced'), { code: 'file-exists' });
     await assert.rejects(makeFolderDurable(io, `${root}/names/c/e`), { code: 'file-exists' });
     await io.remove(`${root}/names/c`);
     await assert.rejects(io.remove(`${root}/names/c`), { code: 'file-not-found' });
   });
 }
+
+test('what is written to a file opened create-new-synced is durable when the write resolves, without any sync', async () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const machine = new SimFs({ seed });
+    await makeFolderDurable(machine, '/data');
+    const file = await machine.open('/data/f', 'create-new-synced');
+    await machine.syncFolder('/data');
+    await file.write([utf8('x'.repeat(700))], 0);
+    await file.write([utf8('y'.repeat(700))], 700);
+    const found = await machine.cutPower({ seed }).readFile('/data/f');
+    assert.equal(new TextDecoder().decode(found), 'x'.repeat(700) + 'y'.repeat(700));
+  }
+  const real = path.join(folder, 'synced');
+  const file = await nodeIo.open(real, 'create-new-synced');
+  await file.write([utf8('x')], 0);
+  if (fs.existsSync('/proc/self/fdinfo')) {
+    const descriptor = fs.readdirSync('/proc/self/fd').find((name) => {
+      try {
+        return fs.readlinkSync(`/proc/self/fd/${name}`) === fs.realpathSync(real);
+      } catch {
+        return false;
+      }
+    });
+    const flags = /^flags:\s+(\d+)/m.exec(fs.readFileSync(`/proc/self/fdinfo/${descriptor}`, 'latin1'))?.[1];
+    assert.ok((Number.parseInt(flags ?? '0', 8) & fs.constants.O_DSYNC) !== 0, 'the kernel syncs each write');
+  }
+  await file.close();
+});
+
+test('a write that syncs and fails is the last of its descriptor', async () => {
+  const machine = new SimFs({
+    seed: 1,
+    fault: ({ operation }) => (operation === 'data-sync' ? 'EIO' : null),
+  });
+  const file = await machine.open('/f', 'create-new-synced');
+  await assert.rejects(file.write([utf8('x')], 0), { code: 'io-error' });
+  await assert.rejects(file.write([utf8('y')], 1), { code: 'descriptor-poisoned' });
+});
 
 test('files are made for their owner alone', async () => {
   await (await nodeIo.open(path.join(folder, 'mode'), 'create-new')).close();
