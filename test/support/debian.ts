@@ -10,6 +10,7 @@ const packages = {
   mutt: ['mutt'],
   openssl: ['openssl'],
   python3: ['python3'],
+  strace: ['strace'],
   swaks: ['swaks', 'libnet-ssleay-perl'],
   'systemd-analyze': ['systemd'],
 } as const;

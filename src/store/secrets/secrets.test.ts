@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
+import { needPrograms } from '../../../test/support/debian.ts';
 import { openSecrets, type Secrets } from './index.ts';
 
 const folderOf = (t: TestContext): string => {
@@ -123,12 +124,7 @@ test('a second process is refused', (t) => {
 
 test('every call is synced before it returns (strace shows it)', (t) => {
   const folder = folderOf(t);
-  try {
-    execFileSync('strace', ['-V'], { stdio: 'ignore' });
-  } catch {
-    t.skip('not run: strace absent');
-    return;
-  }
+  needPrograms('strace');
   const script = `import { openSecrets } from '#store/secrets';
     const secrets = openSecrets({ path: process.argv[1] });
     process.stderr.write('BEGIN');
