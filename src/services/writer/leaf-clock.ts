@@ -14,6 +14,8 @@ const smallStepMs = 1_000;
 export interface LeafClock {
   /** the time of the next group's leaves */
   timeMs(nowMs: number): number;
+  /** the time of a leaf that stands before all others of a group, a `clock` leaf too: it never goes back */
+  openingMs(nowMs: number): number;
   /** puts the leaves that time itself asks for at the start of a group that has something to say */
   begin(draft: GroupDraft, nowMs: number, monotonicMs: number): void;
   committed(draft: GroupDraft): void;
@@ -30,6 +32,7 @@ export const createLeafClock = (marks: LogMarks): LeafClock => {
 
   return {
     timeMs,
+    openingMs: (nowMs) => Math.max(nowMs, leafTimeMs),
     begin: (draft, nowMs, monotonicMs) => {
       const time = timeMs(nowMs);
       next = { leafTimeMs: time, dayCount, dayTimeMs, dayAtMs };
@@ -47,8 +50,11 @@ export const createLeafClock = (marks: LogMarks): LeafClock => {
         draft.leaf({ kind: 'day', count: next.dayCount });
       }
     },
-    committed: () => {
+    committed: (draft) => {
       if (next === null) return;
+      // A group without a leaf leaves no time behind: the next start would not know of it.
+      if (!draft.events.some(({ type }) => type === 'leaf' || type === 'message'))
+        next.leafTimeMs = leafTimeMs;
       ({ leafTimeMs, dayCount, dayTimeMs, dayAtMs } = next);
       next = null;
     },

@@ -92,7 +92,7 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
     // With a signed head at hand the ledger's tiles give the root of every older head: a start does not read the whole log for it.
     ...(published.length === 0 ? {} : { rootAt: rootsFromLedger(io, folder, published) }),
     segmentLeaf: (closed, place) => {
-      const timeMs = leafClock?.timeMs(place.timeMs) ?? place.timeMs;
+      const timeMs = leafClock?.openingMs(place.timeMs) ?? place.timeMs;
       return encodeLeaf({ kind: 'segment', seq: place.seq, timeMs, ...closed });
     },
   });
