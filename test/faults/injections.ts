@@ -97,7 +97,7 @@ const runTraced = async (
         '-f',
         '-y',
         '-s',
-        '64',
+        '160',
         '-o',
         traceFile,
         '-e',
@@ -210,6 +210,8 @@ interface TraceEvent {
   call: string;
   /** its arguments, as strace shows them */
   text: string;
+  /** what it returned; null while it runs and where it failed */
+  result: number | null;
   /** `EIO`, null where it went well or has not ended */
   error: string | null;
   /** whether the line is the whole call, its begin, or its end */
@@ -220,51 +222,65 @@ function* events(trace: string): Generator<TraceEvent> {
   const open = new Map<string, string>();
   for (const line of trace.split('\n')) {
     const [, thread = '', rest = ''] = /^(\d+)\s+(.*)$/.exec(line) ?? [];
-    const error = / = -1 (E[A-Z]+)/.exec(rest)?.[1] ?? null;
+    const [, returned, error = null] = /\) += (-?\d+)(?:<[^>]*>)?(?: (E[A-Z]+) .*)?$/.exec(rest) ?? [];
+    const result = returned === undefined || error !== null ? null : Number(returned);
     const resumed = /^<\.\.\. (\w+) resumed>/.exec(rest);
     if (resumed !== null) {
-      yield { thread, call: resumed[1] ?? '', text: open.get(thread) ?? '', error, part: 'end' };
+      yield { thread, call: resumed[1] ?? '', text: open.get(thread) ?? '', result, error, part: 'end' };
       continue;
     }
     const [, call = '', text = ''] = /^(\w+)\((.*)$/.exec(rest) ?? [];
     if (call === '') continue;
     const isBegin = text.endsWith('<unfinished ...>');
     if (isBegin) open.set(thread, text);
-    yield { thread, call, text, error, part: isBegin ? 'begin' : 'whole' };
+    yield { thread, call, text, result, error, part: isBegin ? 'begin' : 'whole' };
   }
 }
 
 /**
- * What the audit cannot see, since the kernel still has every page: an answer while something of the log is not synced, an answer after a
- * sync that failed, and a second sync of a file whose sync failed.
+ * What the audit cannot see, since the kernel still has every page: an answer while its octets in the log are not synced (or their sync
+ * failed), and a second sync of a file whose sync failed.
  */
 export const wrongOrder = (trace: string): string[] => {
   const problems: string[] = [];
-  const dirty = new Set<string>();
-  const poisoned = new Set<string>();
+  /** by file: the end of what was written, of what was written when the running sync began, and of what is durable */
+  const files = new Map<string, { written: number; syncing: number; durable: number; failed: boolean }>();
   let answers = 0;
-  for (const { call, text, error, part } of events(trace)) {
-    const file = /^\d+<([^>]*)>/.exec(text)?.[1] ?? '';
-    const isLog = logFile.test(file);
-    if (isLog && (call === 'pwrite64' || call === 'pwritev') && part !== 'end') dirty.add(file);
-    if (isLog && (call === 'fdatasync' || call === 'fsync')) {
-      if (part !== 'end' && poisoned.has(file))
-        problems.push(`${file} was synced again after its sync had failed`);
-      if (part === 'begin') continue;
-      if (error === null) dirty.delete(file);
-      // An interrupted call did nothing and is made again.
-      else if (error !== 'EINTR') poisoned.add(file);
+  for (const { call, text, result, error, part } of events(trace)) {
+    const file = /^\d+<[^>]*?([^/>]+\/[^/>]+)>/.exec(text)?.[1] ?? '';
+    if (logFile.test(`/${file}`)) {
+      const state = files.get(file) ?? { written: 0, syncing: 0, durable: 0, failed: false };
+      files.set(file, state);
+      if ((call === 'pwrite64' || call === 'pwritev') && part !== 'begin' && result !== null) {
+        const position = Number(/, (\d+)(?:\) += .*| <unfinished \.\.\.>)$/.exec(text)?.[1]);
+        state.written = Math.max(state.written, position + result);
+      }
+      if (call === 'fdatasync' || call === 'fsync') {
+        if (part !== 'end') {
+          if (state.failed) problems.push(`${file} was synced again after its sync had failed`);
+          state.syncing = state.written;
+        }
+        if (part !== 'begin') {
+          if (result === 0) state.durable = state.syncing;
+          // An interrupted call did nothing and is made again.
+          else if (error !== 'EINTR') state.failed = true;
+        }
+      }
     }
-    if (call === 'write' && part !== 'end' && file !== '' && isAnswer.test(text)) {
+    if (call === 'write' && part !== 'end' && isAnswer.test(text)) {
       answers += 1;
-      const shown = text.slice(0, 100);
-      if (dirty.size > 0) problems.push(`an answer while ${[...dirty].join()} is not synced: ${shown}`);
-      if (poisoned.size > 0)
-        problems.push(`an answer after the sync of ${[...poisoned].join()} had failed: ${shown}`);
+      const at = /"at":(\{[^}]*\})/.exec(text.replaceAll('\\"', '"'))?.[1] ?? '{}';
+      for (const [name, end] of Object.entries(JSON.parse(at) as Record<string, number>)) {
+        const state = files.get(name);
+        if (state === undefined || end > state.durable)
+          problems.push(
+            `an answer for octets before ${end} of ${name}, of which ${state?.durable ?? 0} are durable${state?.failed === true ? ' and a sync failed' : ''}`,
+          );
+      }
     }
   }
   if (/"kind\\":\\"delivered/.test(trace) && answers === 0) problems.push('the trace shows no answers');
   return problems;
 };
 
-const isAnswer = /^1<[^>]*>, "\{\\"kind\\":\\"(?!loaded)/;
+const isAnswer = /^1<[^>]*>, "\{\\"kind\\":\\"delivered\\",\\"at\\":\{/;

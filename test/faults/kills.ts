@@ -26,15 +26,22 @@ export interface KillsOutcome {
  * Kills every process of a server at once, again and again, while four peers send; then everything that was answered must be there once,
  * and nothing else but messages that were sent.
  *
- * @param acknowledgedMin messages that are answered before the last kill at the least
+ * @param options.acknowledgedMin messages that are answered before the last kill of this call at the least
  */
 export const killAll = async (
   server: TestServer,
-  options: { kills: number; acknowledgedMin: number; seed: number; progress?: (kills: number) => void },
+  options: {
+    kills: number;
+    acknowledgedMin: number;
+    seed: number;
+    /** what earlier calls for this server collected; this one's are added */
+    acknowledged: Acknowledged[];
+  },
 ): Promise<KillsOutcome> => {
+  if (server.pid === 0) await server.start();
   const numbers = randomNumbers(options.seed);
   const outcome: KillsOutcome = { kills: 0, acknowledged: 0, stored: 0, unanswered: 0, problems: [] };
-  const acknowledged: Acknowledged[] = [];
+  const { acknowledged } = options;
   const perLife = Math.ceil(options.acknowledgedMin / options.kills);
   const heads: string[] = [];
   const checkpoint = path.join(server.data, 'ledger/g1/checkpoint');
@@ -66,7 +73,6 @@ export const killAll = async (
     const gone = performance.now() + killedMsMax;
     while (pids.some(isAlive) && performance.now() < gone) await sleep(2);
     await server.start();
-    options.progress?.(outcome.kills + 1);
   }
   outcome.acknowledged = acknowledged.length;
   await auditMaildrop(server, acknowledged, outcome);

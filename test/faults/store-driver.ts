@@ -13,6 +13,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { addAccount, addAlias, addDomain, type Writer } from '#services/writer';
 import { type Io, nodeIo } from '#store/durable';
+import { keyFileName, keySlotBytes, keySlotOffset, segmentFileName } from '#store/segments';
 import { contentOf, openStore, withoutSyncs } from './store-machine.ts';
 import type { PromiseLine } from './store-promises.ts';
 import { seal } from './writer-machine.ts';
@@ -65,6 +66,16 @@ const begin = async (writer: Writer): Promise<void> => {
     );
 };
 
+const placeOf = (writer: Writer, seq: number): Record<string, number> => {
+  const row = writer.index.message(seq);
+  if (row === null) throw new Error(`message ${seq} is durable and not in the index`);
+  const { at, key } = row;
+  return {
+    [`segments/${segmentFileName(at.segment, 0)}`]: at.offset + at.lengthBytes,
+    [`keys/${keyFileName(key.epoch)}`]: keySlotOffset(key.slot) + keySlotBytes,
+  };
+};
+
 /** One message and what is done with it afterwards, by its number; each step is said when it is durable. */
 const message = async (
   writer: Writer,
@@ -79,16 +90,16 @@ const message = async (
     to.map((account) => ({ account, address: `${account}@fengni.test` })),
     folder,
   );
-  const line: PromiseLine = { kind: 'delivered', seed, number, id: sealed.id, accounts: to };
+  const delivered = { seed, number, id: sealed.id, accounts: to };
   const delivery = writer.deliver(sealed, copies);
   if (answersEarly) {
     delivery.catch(() => {});
-    say(line);
+    say({ kind: 'delivered', at: {}, ...delivered });
     return [];
   }
   const outcome = await delivery;
   if (outcome.kind !== 'done') throw new Error(`deliver: ${outcome.kind}`);
-  const said: PromiseLine[] = [line];
+  const said: PromiseLine[] = [{ kind: 'delivered', at: placeOf(writer, outcome.seq), ...delivered }];
   const [account = ''] = to;
   const inbox = writer.index.mailboxByName(account, 'INBOX');
   const trash = writer.index.mailboxByName(account, 'Trash');

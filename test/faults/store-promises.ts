@@ -10,7 +10,15 @@ import { contentOf, openStore, verifyStore } from './store-machine.ts';
 /** What the driver says when it is durable. */
 export type PromiseLine =
   | { kind: 'loaded' }
-  | { kind: 'delivered'; seed: number; number: number; id: string; accounts: readonly string[] }
+  | {
+      kind: 'delivered';
+      /** by file below the folder, up to which octet it must be durable for this answer */
+      at: Readonly<Record<string, number>>;
+      seed: number;
+      number: number;
+      id: string;
+      accounts: readonly string[];
+    }
   | { kind: 'flagged'; id: string; account: string }
   | { kind: 'moved'; id: string; account: string; mailbox: string }
   | { kind: 'made'; account: string; name: string; mailbox: string }
