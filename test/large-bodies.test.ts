@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { equalBytes, utf8 } from '#base/bytes';
 import { silentLogger } from '#base/logger';
+import { openAccessGate } from '#services/access';
 import { createInbound, type LocalTransaction } from '#services/inbound';
+import { createImapLogin } from '#services/mailboxes';
 import { openWriter, type Writer } from '#services/writer';
 import { openBodyReaders } from '#store/bodies';
 import { type SimCall, SimFs } from '#store/durable';
@@ -362,4 +364,54 @@ test('inbound: a disk without room in the middle of a large message is 452, and 
   assert.deepEqual([outcome.kind, 'code' in outcome && outcome.code], ['refused', 452]);
   assert.deepEqual(filesIn(io, 'spool'), []);
   assert.deepEqual(filesIn(io, 'large'), []);
+});
+
+test('APPEND: a nearly full disk refuses before the literal, and a large message that it meets on the way', async () => {
+  const here = await machine();
+  const { io, writer, account } = here;
+  let isFull = false;
+  const imap = createImapLogin({
+    login: { verify: async () => ({ kind: 'granted', account, key: 'ann@fengni.test' }) },
+    index: writer.index,
+    gate: openAccessGate({ io, folder: dataFolder, shard: 0, damaged: () => {} }),
+    writer,
+    clock: io.clock,
+    random: io.random,
+    logger: silentLogger,
+    large: { spool: openSpool({ io, folder: dataFolder, owner: 'access' }) },
+    isDiskNearlyFull: () => isFull,
+  });
+  const granted = await imap.verify({
+    authorizationId: '',
+    authenticationId: 'ann@fengni.test',
+    password: '',
+    connection: {
+      peer: { address: '192.0.2.1', port: 1 },
+      local: { address: '192.0.2.2', port: 993 },
+      tls: null,
+    },
+  } as unknown as Parameters<typeof imap.verify>[0]);
+  assert(granted.kind === 'granted');
+  const facts = { flags: [], internalDateMs: null, sizeBytes: 700_000, binary: false };
+  const append = async (during: (sent: number) => void = () => {}) => {
+    const begun = await granted.account.append('INBOX', facts);
+    if (begun.kind === 'refused') return begun;
+    const octets = letter(facts.sizeBytes);
+    for (let at = 0; at < octets.length; at += 50_000) {
+      await begun.sink.write(octets.slice(at, at + 50_000));
+      during(at);
+    }
+    return begun.sink.commit();
+  };
+  assert.equal((await append()).kind, 'done');
+  const met = await append((sent) => {
+    if (sent > 500_000) isFull = true;
+  });
+  assert.equal(met.kind, 'refused');
+  assert.deepEqual(filesIn(io, 'spool'), []);
+  assert.equal((await append()).kind, 'refused');
+  isFull = false;
+  assert.equal((await append()).kind, 'done');
+  assert.equal(filesIn(io, 'large').length, 2);
+  imap.close();
 });

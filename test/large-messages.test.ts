@@ -189,11 +189,21 @@ test('50 MiB by SMTP and by APPEND come back byte for byte over POP3S and IMAPS,
     assert.equal(whole.status, 0, whole.stdout + whole.stderr);
   });
 
+  await t.test('a large message that a command hands in', async () => {
+    const octets = `Subject: by command\r\n\r\n${'a line of a large message\r\n'.repeat(20_000)}`;
+    const delivered = await server.fengni(['deliver', server.address], { stdin: octets });
+    assert.equal(delivered.status, 0, delivered.stderr);
+    assert.equal(names(server, 'large').length, 3);
+    assert.deepEqual(names(server, 'spool'), []);
+    const { sha256 } = await fetched(server, 'FETCH 3 BODY.PEEK[]', octets.length);
+    assert.equal(sha256, createHash('sha256').update(octets).digest('hex'));
+  });
+
   await t.test(
     'octets that changed on the disk end the connection inside the literal, and no sooner',
     async () => {
       const [file = ''] = names(server, 'large').filter(
-        (name) => fs.readFileSync(path.join(server.data, 'large', name)).length > 0,
+        (name) => fs.statSync(path.join(server.data, 'large', name)).size > 50 * MiB,
       );
       const at = 20 * MiB;
       const handle = fs.openSync(path.join(server.data, 'large', file), 'r+');
