@@ -15,6 +15,7 @@ import { type Frame, openHead, openKeyReader, openSegmentReader, scanFrames } fr
 import { frameTypes } from '#store/segments';
 import { type CliOptions, cli as runCli } from './support/cli.ts';
 import { startServer, type TestServer } from './support/server.ts';
+import { fetchMaildrop } from './support/smtp-client.ts';
 
 // What was erased is nowhere: in no file of the data folder, and behind no key that is left; all else still proves itself.
 
@@ -348,4 +349,20 @@ test('a slot that is destroyed without an ERASED frame is damage, and never call
   const shown = await runCli(['show', id, '--data', copy, '--config', server.toml]);
   assert.equal(shown.status, 1);
   assert.doesNotMatch(shown.stderr, /was erased/);
+});
+
+test('beside a running server, which has read the mail and has its keys in memory, a purge leaves nothing either', async () => {
+  await server.start();
+  const mail = secretMail();
+  const id = await deliver('eve@fengni.test', mail, '--from', marks.sender);
+  const pop3 = { port: server.ports.pop3s, ca: server.ca };
+  const login = { user: 'eve@fengni.test', password: 'a password' };
+  const read = await fetchMaildrop(pop3, login);
+  assert.ok(read.some((message) => message.endsWith(mail)));
+  await good(['account', 'purge', 'eve@fengni.test', '--yes']);
+  await assert.rejects(fetchMaildrop(pop3, login), /PASS/);
+  assert.deepEqual(await placesOf([...Object.values(marks), 'eve@fengni.test']), []);
+  assert.match((await cli(['show', id])).stderr, /was erased/);
+  assert.equal(await server.stop(), 0);
+  await assertProofs(receipts);
 });
