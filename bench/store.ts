@@ -124,10 +124,12 @@ const octetsIn = (folder: string): number =>
     .flatMap((name) => fs.readdirSync(path.join(folder, name)).map((file) => path.join(folder, name, file)))
     .reduce((sum, file) => sum + fs.statSync(file).size, 0);
 
-const timed = async <T>(work: () => Promise<T>): Promise<{ value: T; s: number }> => {
+const timed = async <T>(work: () => Promise<T>): Promise<{ value: T; s: number; cpuMs: number }> => {
+  const cpu = process.cpuUsage();
   const start = performance.now();
   const value = await work();
-  return { value, s: (performance.now() - start) / 1_000 };
+  const { user, system } = process.cpuUsage(cpu);
+  return { value, s: (performance.now() - start) / 1_000, cpuMs: (user + system) / 1_000 };
 };
 
 const load = (): string => os.loadavg().map((each) => each.toFixed(1))[0] ?? '';
@@ -218,6 +220,7 @@ for (const sizeBytes of numbers(values.sizes)) {
 }
 
 tell('\n## Recovery, index rebuild, verify\n');
+tell('CPU ms are those of one message.\n');
 row([
   'octets a message',
   'messages',
@@ -227,11 +230,13 @@ row([
   'rebuild s',
   'MB/s',
   'messages/s',
+  'CPU ms',
   'verify s',
   'MB/s',
   'messages/s',
+  'CPU ms',
 ]);
-row(Array.from({ length: 11 }, () => '---'));
+row(Array.from({ length: 13 }, () => '---'));
 for (const { sizeBytes, folder, messages } of afterwards) {
   const mb = octetsIn(folder) / 1e6;
   const recovery = await timed(() => openOrThrow(folder));
@@ -244,15 +249,9 @@ for (const { sizeBytes, folder, messages } of afterwards) {
   if (found.length > 0) throw new Error(`verify finds: ${JSON.stringify(found[0])}`);
   if (verify.value.content.checked !== messages)
     throw new Error(`${verify.value.content.checked} of ${messages} messages`);
-  const rates = (s: number): string[] => [fixed(s), fixed(mb / s), fixed(messages / s)];
-  row([
-    sizeBytes,
-    messages,
-    fixed(mb),
-    ...rates(recovery.s).slice(0, 2),
-    ...rates(rebuild.s),
-    ...rates(verify.s),
-  ]);
+  const rates = ({ s, cpuMs }: { s: number; cpuMs: number }): string[] =>
+    [s, mb / s, messages / s, cpuMs / messages].map(fixed);
+  row([sizeBytes, messages, fixed(mb), ...rates(recovery).slice(0, 2), ...rates(rebuild), ...rates(verify)]);
   fs.rmSync(folder, { recursive: true });
 }
 tell(
