@@ -5,7 +5,7 @@ import path from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { Chromium } from './support/chromium.ts';
-import { debianTool } from './support/debian-tools.ts';
+import { needPrograms } from './support/debian.ts';
 import { folder, type Vector } from './vectors/seal/make.ts';
 
 // The page docs/verify/browser/index.html, as a person opens it from a disk. Chromium is FENGNI_CHROMIUM or Debian's, which is
@@ -20,9 +20,9 @@ const running: Chromium[] = [];
 let program = '';
 
 before(async () => {
-  program =
-    process.env['FENGNI_CHROMIUM'] ??
-    (await debianTool({ files: ['/usr/bin/chromium'], packages: ['chromium'] }));
+  const chosen = process.env['FENGNI_CHROMIUM'];
+  if (chosen === undefined) needPrograms('chromium');
+  program = chosen ?? '/usr/bin/chromium';
   // alone in a folder: nothing beside it can be loaded
   fs.copyFileSync(path.resolve(import.meta.dirname, '../docs/verify/browser/index.html'), page);
 });

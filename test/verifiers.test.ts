@@ -6,7 +6,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { parseKeyFile, verifyReceipt } from '#trust/seal';
-import { debianTool } from './support/debian-tools.ts';
+import { needPrograms } from './support/debian.ts';
 import { runFengni } from './support/server.ts';
 import { folder, type Vector } from './vectors/seal/make.ts';
 
@@ -39,11 +39,7 @@ const goProgram = path.join(temporary, 'verify_receipt');
 const pythonProgram = path.join(docs, 'verify_receipt.py');
 
 before(async () => {
-  const go = await debianTool({ files: ['/usr/bin/go'], packages: ['golang-go'] });
-  await debianTool({
-    files: ['/usr/share/gocode/src/golang.org/x/mod/sumdb/note/note.go'],
-    packages: ['golang-golang-x-mod-dev'],
-  });
+  needPrograms('go');
   const env = {
     ...process.env,
     GO111MODULE: 'off',
@@ -52,8 +48,11 @@ before(async () => {
     GOPATH: '/usr/share/gocode',
     GOCACHE: path.join(temporary, 'cache'),
   };
-  await run(go, ['vet', 'verify_receipt.go'], { env, cwd: path.join(docs, 'verify/go') });
-  await run(go, ['build', '-o', goProgram, 'verify_receipt.go'], { env, cwd: path.join(docs, 'verify/go') });
+  await run('go', ['vet', 'verify_receipt.go'], { env, cwd: path.join(docs, 'verify/go') });
+  await run('go', ['build', '-o', goProgram, 'verify_receipt.go'], {
+    env,
+    cwd: path.join(docs, 'verify/go'),
+  });
 });
 after(() => fs.rmSync(temporary, { recursive: true, force: true }));
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { randomNumbers } from '#store/durable';
-import { debianTool } from '../support/debian-tools.ts';
+import { needPrograms } from '../support/debian.ts';
 import {
   type CallName,
   callNames,
@@ -18,8 +18,8 @@ const injectionsOfRound = 15;
 /** at once: each waits for the disk most of the time */
 const concurrency = 2;
 
-before(async () => {
-  await debianTool({ files: ['/usr/bin/strace', '/usr/local/bin/strace'], packages: ['strace'] });
+before(() => {
+  needPrograms('strace');
 });
 
 /** Every call with every error, one after the other; which call of its kind is up to the seed. */

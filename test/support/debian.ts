@@ -3,8 +3,10 @@ import { spawnSync } from 'node:child_process';
 /** packages of Debian 12 by program, the program's own first */
 const packages = {
   curl: ['curl'],
+  chromium: ['chromium'],
   fetchmail: ['fetchmail'],
   getmail: ['getmail6'],
+  go: ['golang-go', 'golang-golang-x-mod-dev'],
   mbsync: ['isync'],
   mpop: ['mpop'],
   mutt: ['mutt'],
@@ -42,6 +44,7 @@ export const needPrograms = (...programs: readonly DebianProgram[]): void => {
 
 /** for a program that is of no use without a library of another package */
 const probes: Readonly<Record<string, string>> = {
+  go: 'command -v go && test -e /usr/share/gocode/src/golang.org/x/mod/sumdb/note',
   swaks: 'command -v swaks && perl -MNet::SSLeay -e 1',
 };
 
