@@ -1,7 +1,6 @@
 import net from 'node:net';
 import { FengniError } from '#base/errors';
 import type { Logger } from '#base/logger';
-import { say } from '#base/text';
 import type { InheritedSocket } from './messages.ts';
 
 /**
@@ -53,6 +52,6 @@ export const serveSockets = async (
 const portInUse = ({ name, address, port }: InheritedSocket, cause: Error): FengniError =>
   new FengniError('port-in-use', {
     subject: `[listen.${name}] ${address.includes(':') ? `[${address}]` : address}:${port}`,
-    remedy: say('en', 'remedy.port-in-use'),
+    remedy: 'stop the program that has it ("ss -ltnp" names it), or choose another port: --port-base 20000',
     cause,
   });

@@ -1,7 +1,6 @@
 import { systemClock } from '#base/clock';
 import { FengniError, fengniError } from '#base/errors';
 import { createLogger, type Logger } from '#base/logger';
-import { say } from '#base/text';
 import type { RoleMessage, StartMessage, SupervisorMessage, TlsMaterial } from './messages.ts';
 
 /** What a role's file gives back once it is ready. */
@@ -45,7 +44,7 @@ const tellFault = (kind: 'fatal' | 'failed', error: unknown): void => {
     diskFull(error) ??
     fengniError(error, 'role-failed', {
       subject: error instanceof Error ? error.message : String(error),
-      remedy: say('en', 'remedy.role-failed'),
+      remedy: 'see the lines of the log above; if they tell no cause, report them',
     });
   tell({ kind, fault: { code, subject, remedy, exitStatus } });
 };
@@ -61,7 +60,7 @@ const diskFull = (error: unknown): FengniError | null => {
     if (errcode === sqliteFull || code === 'ENOSPC')
       return new FengniError('disk-full', {
         subject: error instanceof FengniError ? error.subject : message,
-        remedy: say('en', 'remedy.disk-full'),
+        remedy: 'make room on the disk of the data folder and start again; nothing acknowledged is lost',
       });
   }
   return null;

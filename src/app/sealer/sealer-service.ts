@@ -3,7 +3,6 @@ import net from 'node:net';
 import path from 'node:path';
 import { FengniError } from '#base/errors';
 import type { Logger } from '#base/logger';
-import { say } from '#base/text';
 import { listenOnPath } from '#net/ipc';
 import { Sealer } from '#services/sealer';
 import { nodeIo } from '#store/durable';
@@ -37,7 +36,7 @@ export const startSealerService = async (options: {
   if (lock.kind === 'held') {
     throw new FengniError('sealer-in-use', {
       subject: `${stateFolder} (pid ${lock.pid ?? '?'})`,
-      remedy: say('en', 'remedy.sealer-in-use'),
+      remedy: 'stop that one first, or name another folder: --state DIR',
     });
   }
   try {
@@ -72,6 +71,6 @@ export const startSealerService = async (options: {
 const unusable = (name: string, cause: unknown): FengniError =>
   new FengniError('sealer-folder-unusable', {
     subject: `${name} (${(cause as NodeJS.ErrnoException).code ?? String(cause)})`,
-    remedy: say('en', 'remedy.sealer-folder-unusable'),
+    remedy: 'name a folder and a socket that its user may make: --state DIR --socket S',
     cause,
   });

@@ -12,7 +12,7 @@ export interface StandingConnection {
   close(): void;
 }
 
-const retryMs = [5, 20, 50, 100, 200];
+const retryMs = [5, 10, 20];
 
 export const createStandingConnection = (options: {
   path: string;
