@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { equalBytes } from '#base/bytes';
 import { FengniError } from '#base/errors';
 import type { Logger } from '#base/logger';
 import type { MailstoreChange, MailstoreWriter, WriterStatus } from '#services/mailstore';
@@ -393,33 +394,59 @@ const sinceLastHead = async (
 ): Promise<{ hashes: Uint8Array[]; leaves: Uint8Array[]; due: boolean; sealedSize: number }> => {
   const reader = new LedgerReader(io, ledgerFolder);
   const note = await reader.readCheckpoint();
-  let sealedSize = 0;
+  let head: { size: number; root: Uint8Array } | null = null;
   try {
-    if (note !== null) sealedSize = parseCheckpoint(note).size;
+    if (note !== null) head = parseCheckpoint(note);
   } catch {
-    sealedSize = 0;
+    // A damaged checkpoint is told by verify; the next head replaces it.
   }
-  // The last leaf in a full tile tells from which frame on leaves are missing.
+  const sealedSize = head?.size ?? 0;
+  // Leaves under a signed head need not be read from the log again; from which frame on they are missing says the last one's seq.
+  const leaves = head === null ? [] : await leavesUnder(head, reader, ledger);
   let ledgerSeq = 0;
-  if (ledger.size > 0) {
+  const known = leaves.at(-1);
+  if (known !== undefined) ledgerSeq = parseLeaf(known).seq;
+  else if (ledger.size > 0) {
     for await (const entry of reader.entries(ledger.size - 1, ledger.size, ledger.size)) {
       ledgerSeq = parseLeaf(entry).seq;
     }
   }
+  const have = ledger.size + leaves.length;
   const hashes: Uint8Array[] = [];
-  const leaves: Uint8Array[] = [];
   let due = false;
   const from = Math.max(firstSeq, Math.min(framesSeq, ledgerSeq === 0 ? 0 : ledgerSeq + 1));
   if (log.durableSeq >= from) {
     for await (const frame of log.scan(from)) {
       const { record, recordHash } = frame.head;
       if (record.seq >= framesSeq) hashes.push(leafHash(recordHash));
-      if (record.leafIndex === null || record.leafIndex < ledger.size) continue;
+      if (record.leafIndex === null || record.leafIndex < have) continue;
       leaves.push(frame.leaf.slice());
       if (record.leafIndex >= sealedSize && parseLeaf(frame.leaf).kind !== 'frames') due = true;
     }
   }
   return { hashes, leaves, due: due || (leaves.length > 0 && sealedSize === 0), sealedSize };
+};
+
+/** The leaves behind the ledger's full tiles as its partial ones have them, when they lead to the signed head; else none. */
+const leavesUnder = async (
+  head: { size: number; root: Uint8Array },
+  reader: LedgerReader,
+  ledger: LedgerWriter,
+): Promise<Uint8Array[]> => {
+  const leaves: Uint8Array[] = [];
+  if (head.size <= ledger.size) return leaves;
+  const range = ledger.range();
+  try {
+    for await (const entry of reader.entries(ledger.size, head.size, head.size)) {
+      range.append(leafHash(entry));
+      leaves.push(entry.slice());
+    }
+  } catch (error) {
+    // Partial tiles are not synced: after a power cut the log has what they lack.
+    if (error instanceof FengniError) return [];
+    throw error;
+  }
+  return equalBytes(range.root(), head.root) ? leaves : [];
 };
 
 /** The first seq of a generation, as the first group of each but the first says it in a `setting` row. */

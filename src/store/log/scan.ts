@@ -95,5 +95,4 @@ const damaged = (file: SegmentFile, offset: number, what: string): FengniError =
   new FengniError('log-damaged', {
     subject: `segments/${file.name} at offset ${offset}: ${what}`,
     remedy: 'run "fengni verify --repair"',
-    exitStatus: 1,
   });
