@@ -14,9 +14,10 @@ test('a lock held by another process is refused with its process id, and free wh
   const holder = spawn(
     process.execPath,
     [
+      '--expose-gc',
       '--input-type=module',
       '-e',
-      `import { takeLock } from '${module}'; console.log(takeLock('${file}').kind); setInterval(() => {}, 1000)`,
+      `import { takeLock } from '${module}'; const { kind } = takeLock('${file}'); globalThis.gc(); console.log(kind); setInterval(() => {}, 1000)`,
     ],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );

@@ -22,7 +22,12 @@ export const takeLock = (file: string): LockOutcome => {
     db = new DatabaseSync(file, { timeout: 0 });
     db.exec('PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE');
     const held = db;
-    return { kind: 'taken', lock: { release: () => held.close() } };
+    keptAlive.add(held);
+    const release = (): void => {
+      keptAlive.delete(held);
+      held.close();
+    };
+    return { kind: 'taken', lock: { release } };
   } catch (cause) {
     db?.close();
     if (/locked|busy/i.test(cause instanceof Error ? cause.message : ''))
@@ -42,6 +47,9 @@ export const takeLock = (file: string): LockOutcome => {
     });
   }
 };
+
+/** A lock goes when it is released or with its process, never because a caller dropped it and the collector came by. */
+const keptAlive = new Set<DatabaseSync>();
 
 /** SQLITE_FULL. @source https://sqlite.org/rescode.html#full */
 const sqliteFull = 13;
