@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { styleText } from 'node:util';
-import { notRun } from './support/corpora.ts';
+import { corporaRoot, notRun } from './support/corpora.ts';
 import type { TallyLine } from './support/tally-reporter.ts';
 
 /**
@@ -378,8 +378,7 @@ const summarise = (totals: Totals): void => {
   for (const { title, reason } of failures) lines.push(`failed: ${title}: ${reason.split('\n')[0]}`);
   const isNothing = passed + failed === 0;
   if (isNothing) lines.push('failed: no test was run');
-  const corpora = process.env['FENGNI_CORPORA'];
-  const folder = path.resolve(ownRoot, corpora ?? '../shared/corpora');
+  const folder = corporaRoot();
   const where = fs.existsSync(folder)
     ? `vectors in ${folder}`
     : `no folder ${folder}: set FENGNI_CORPORA to where the third-party vectors are`;

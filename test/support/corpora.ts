@@ -3,6 +3,10 @@ import path from 'node:path';
 
 const root = path.resolve(import.meta.dirname, '../..');
 
+/** Where the third-party corpora are looked for. */
+export const corporaRoot = (): string =>
+  path.resolve(root, process.env['FENGNI_CORPORA'] ?? '../shared/corpora');
+
 /**
  * The folder of one third-party corpus, or null where the default place is absent: such a test was not run, and says so.
  *
@@ -10,7 +14,7 @@ const root = path.resolve(import.meta.dirname, '../..');
  */
 export const corpora = (name: string): string | null => {
   const set = process.env['FENGNI_CORPORA'];
-  const folder = path.resolve(root, set ?? '../shared/corpora', name);
+  const folder = path.join(corporaRoot(), name);
   if (fs.existsSync(folder)) return folder;
   if (set !== undefined) throw new Error(`FENGNI_CORPORA is ${set}, but ${folder} does not exist`);
   return null;
