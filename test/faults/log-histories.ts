@@ -11,22 +11,29 @@ import {
   segmentOfLeaf,
 } from './log-workload.ts';
 
-export const callsMin = 200;
+const callsMin = 200;
+
+/** what machines went through */
+export interface Endured {
+  /** operations */
+  calls: number;
+  /** times that the power went */
+  cuts: number;
+}
 
 /**
  * One machine's history: it works, dies, recovers (and dies while recovering), several times over.
  *
  * @param wrap puts a mistake between the log and the machine
- * @returns calls of the machine
  * @throws where something acknowledged is lost, or something is there in part
  */
 export const history = async (
   seed: number,
   wrap: (machine: SimFs) => Io = (machine) => machine,
-): Promise<number> => {
+): Promise<Endured> => {
   const numbers = randomNumbers(seed);
   const model: Model = { attempts: [] };
-  let calls = 0;
+  let [calls, cuts] = [0, 0];
   let deathAt = 0;
   let death: SimFault = null;
   const nextOptions = (): SimFsOptions => {
@@ -49,6 +56,7 @@ export const history = async (
     const end = numbers() % 4 === 0 ? 'kill' : 'power';
     const next = await liveAndDie(machine, wrap(machine), model, numbers, { deathAt, end }, nextOptions);
     calls += machine.calls;
+    cuts += end === 'power' ? 1 : 0;
     machine = next;
   }
   // What a last recovery finds is there for good: it stays through a cut right after, and a second recovery changes nothing (I5).
@@ -75,7 +83,7 @@ export const history = async (
   assert.equal(again.nextSeq, log.nextSeq);
   await again.close();
   assert.deepEqual(after.contents(), before, 'recovery after recovery changes nothing (I5)');
-  return calls;
+  return { calls, cuts: cuts + 2 };
 };
 
 /** Runs histories one after the other. @throws with the seed of the first that goes wrong */
@@ -83,21 +91,23 @@ export const histories = async (
   firstSeed: number,
   count: number,
   wrap?: (machine: SimFs) => Io,
-): Promise<number> => {
-  let calls = 0;
+): Promise<Endured> => {
+  const all: Endured = { calls: 0, cuts: 0 };
   for (let seed = firstSeed; seed < firstSeed + count; seed++) {
     try {
-      calls += await history(seed, wrap);
+      const { calls, cuts } = await history(seed, wrap);
+      all.calls += calls;
+      all.cuts += cuts;
     } catch (error) {
       const repeat = `node test/faults/log-histories.ts ${seed} 1`;
       throw new Error(`seed ${seed}: ${(error as Error).message} (repeat: ${repeat})`, { cause: error });
     }
   }
-  return calls;
+  return all;
 };
 
 // Started by itself it costs half: the test runner watches every promise.
 if (import.meta.main) {
   const [firstSeed = '1', count = '1'] = process.argv.slice(2);
-  process.stdout.write(`${await histories(Number(firstSeed), Number(count))}\n`);
+  process.stdout.write(`${JSON.stringify(await histories(Number(firstSeed), Number(count)))}\n`);
 }
