@@ -1,7 +1,7 @@
 /**
  * `npm run faults [-- --quick] [--only KIND,…]`: the proof by faults that the store keeps its promises. See docs/faults.md.
  *
- * Prints a table and writes it, with date and machine, into docs/faults.md and docs/faults.zh.md (`--only` and `--no-write` do not). Exit
+ * Prints a table and writes its rows, with date and commit, into docs/faults.md and docs/faults.zh.md (`--no-write` does not). Exit
  * status 0 when every promise was kept and every control failed as it must; 1 otherwise; 3 when something could not run.
  */
 import { spawn, spawnSync } from 'node:child_process';
@@ -253,7 +253,7 @@ const blockCuts = async (fileSystem: FileSystem): Promise<Row> => {
 
 const words = {
   en: {
-    title: ['fault', 'runs', 'acknowledged', 'promises broken', 'the control’s mistake', 'seconds'],
+    title: ['fault', 'runs', 'acknowledged', 'promises broken', 'the control’s mistake', 'seconds', 'when'],
     simulated: 'power cuts of simulated machines, at any operation',
     injections: 'errors of system calls (strace)',
     kills: 'kill -9 of all processes of a server',
@@ -264,7 +264,7 @@ const words = {
     said: (quickly: boolean) => (quickly ? '`npm run faults -- --quick`' : '`npm run faults`'),
   },
   zh: {
-    title: ['故障', '次数', '已确认', '违背的承诺', '对照中的错误', '秒'],
+    title: ['故障', '次数', '已确认', '违背的承诺', '对照中的错误', '秒', '何时'],
     simulated: '模拟机器在任意操作处断电',
     injections: '系统调用出错（strace）',
     kills: '对服务器的全部进程 kill -9',
@@ -281,37 +281,41 @@ const nameOf = (kind: Kind, language: 'en' | 'zh'): string => {
   return kind === 'simulated' || kind === 'injections' || kind === 'kills' ? word[kind] : word.cut(kind);
 };
 
-const table = (rows: readonly Row[], language: 'en' | 'zh'): string => {
+const cellsOf = (row: Row, language: 'en' | 'zh'): readonly (string | number)[] => {
   const word = words[language];
-  const line = (cells: readonly (string | number)[]): string => `| ${cells.join(' | ')} |`;
+  const name = nameOf(row.kind, language);
+  if (row.state === 'could not run') return [name, word.couldNotRun, '–', '–', '–', '–', when];
   return [
-    line(word.title),
-    line(word.title.map(() => '---')),
-    ...rows.map((row) =>
-      row.state === 'could not run'
-        ? line([nameOf(row.kind, language), word.couldNotRun, '–', '–', '–', '–'])
-        : line([
-            nameOf(row.kind, language),
-            row.runs,
-            row.acknowledged ?? '–',
-            row.problems.length,
-            row.control === null ? word.missed : word.found,
-            row.seconds,
-          ]),
-    ),
-  ].join('\n');
+    name,
+    row.runs,
+    row.acknowledged ?? '–',
+    row.problems.length,
+    row.control === null ? word.missed : word.found,
+    row.seconds,
+    when,
+  ];
 };
 
-const machine = (): string => {
-  const load = os.loadavg()[0]?.toFixed(1);
-  const commit = spawnSync('git', ['rev-parse', '--short', 'HEAD'], {
-    cwd: root,
-    encoding: 'utf8',
-  }).stdout.trim();
-  return `${new Date().toISOString().slice(0, 16)}Z, ${os.cpus().length} × ${os.cpus()[0]?.model.trim()}, Linux ${os.release()}, Node ${process.version}, load ${load}${commit === '' ? '' : `, ${commit}`}`;
+/** @param kept lines of kinds that did not run now, by name */
+const table = (rows: readonly Row[], language: 'en' | 'zh', kept = new Map<string, string>()): string => {
+  const line = (cells: readonly (string | number)[]): string => `| ${cells.join(' | ')} |`;
+  const { title } = words[language];
+  const lines = kinds.flatMap((kind) => {
+    const row = rows.find((each) => each.kind === kind);
+    return row === undefined ? (kept.get(nameOf(kind, language)) ?? []) : line(cellsOf(row, language));
+  });
+  return [line(title), line(title.map(() => '---')), ...lines].join('\n');
 };
 
-const write = (rows: readonly Row[], about: string): void => {
+const machine = `${os.cpus().length} × ${os.cpus()[0]?.model.trim()}, Linux ${os.release()}, Node ${process.version}`;
+const commit = spawnSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' });
+const when = [
+  `${new Date().toISOString().slice(0, 16)}Z`,
+  ...(commit.status === 0 ? [commit.stdout.trim()] : []),
+].join(', ');
+
+/** Rows of kinds that did not run now stay as they are, with their date. */
+const write = (rows: readonly Row[]): void => {
   const pages = { en: 'docs/faults.md', zh: 'docs/faults.zh.md' } as const;
   const mark = quick ? 'quick' : 'full';
   for (const language of ['en', 'zh'] as const) {
@@ -320,7 +324,10 @@ const write = (rows: readonly Row[], about: string): void => {
     const part = new RegExp(`(<!-- ${mark} -->\n)[\\s\\S]*?(<!-- end -->)`);
     if (!part.test(text))
       throw new Error(`${file} has no place for the figures: <!-- ${mark} --> … <!-- end -->`);
-    const figures = `${words[language].said(quick)}, ${about}\n\n${table(rows, language)}\n`;
+    const kept = new Map<string, string>();
+    for (const [line, name = ''] of (part.exec(text)?.[0] ?? '').matchAll(/^\| (.*?) \|.*$/gm))
+      kept.set(name, line);
+    const figures = `${words[language].said(quick)}, ${machine}\n\n${table(rows, language, kept)}\n`;
     fs.writeFileSync(
       file,
       text.replace(part, (_, begin: string, end: string) => `${begin}${figures}${end}`),
@@ -328,7 +335,6 @@ const write = (rows: readonly Row[], about: string): void => {
   }
 };
 
-const about = machine();
 const work: Readonly<Record<Kind, () => Promise<Row>>> = {
   simulated,
   injections,
@@ -350,13 +356,13 @@ for (const kind of chosen.filter((each) => !isFileSystem(each))) await runKind(k
 await inTurns(chosen.filter(isFileSystem), runKind);
 const rows = chosen.flatMap((kind) => measured.get(kind) ?? []);
 
-process.stdout.write(`${about}\n\n${table(rows, 'en')}\n\n`);
+process.stdout.write(`${machine}, load ${os.loadavg()[0]?.toFixed(1)}\n\n${table(rows, 'en')}\n\n`);
 for (const { kind, state, problems, control } of rows) {
   for (const problem of problems) process.stdout.write(`${kind}: ${problem}\n`);
   if (state === 'ran')
     process.stdout.write(`control of ${kind}: ${control ?? 'its mistake was not found'}\n`);
 }
-if (values.only === undefined && !values['no-write']) write(rows, about);
+if (!values['no-write']) write(rows);
 const isBad = rows.some(
   ({ state, problems, control }) => state === 'ran' && (problems.length > 0 || control === null),
 );
