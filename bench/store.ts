@@ -7,20 +7,17 @@
  *
  * `--folder` is on the disk to be measured; `--record` writes bench/results/store-DATE.md.
  */
-import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { parseArgs } from 'node:util';
 import { removeProjections } from '#app/control';
-import { utf8 } from '#base/bytes';
-import { createMessageParser, createMessageSealer } from '#services/mailstore';
-import { addAccount, addDomain, type Writer } from '#services/writer';
+import { addAccount, addDomain } from '#services/writer';
 import { nodeIo } from '#store/durable';
-import { openSpool, type Spool } from '#store/large';
-import { buildRecipientsTree } from '#trust/seal';
+import { openSpool } from '#store/large';
 import { openStore, verifyStore } from '../test/faults/store-machine.ts';
+import { deliver, letter } from './support/letters.ts';
 
 const { values } = parseArgs({
   options: {
@@ -34,8 +31,6 @@ const { values } = parseArgs({
 const seconds = Number(values.seconds);
 const numbers = (text: string): number[] => text.split(',').map(Number);
 const address = 'ann@fengni.test';
-/** as it comes from a socket */
-const pieceBytes = 64 * 1024;
 
 interface Cell {
   messages: number;
@@ -74,39 +69,6 @@ const measure = async (writers: number, store: (number: number) => Promise<void>
     p50: at(0.5),
     p99: at(0.99),
   };
-};
-
-const letter = (sizeBytes: number): Uint8Array => {
-  const head = `Subject: a letter\r\nFrom: peer@example.org\r\nTo: ${address}\r\n\r\n`;
-  const text = randomBytes(sizeBytes).toString('base64').slice(0, sizeBytes);
-  return utf8(head + text.replace(/.{76}/g, (line) => `${line}\r\n`)).subarray(0, sizeBytes);
-};
-
-const deliver = async (writer: Writer, spool: Spool, account: string, octets: Uint8Array): Promise<void> => {
-  const sealer = createMessageSealer(nodeIo.random, { spool });
-  const parser = createMessageParser();
-  for (let at = 0; at < octets.length; at += pieceBytes) {
-    const piece = octets.subarray(at, at + pieceBytes);
-    await sealer.write(piece);
-    parser.write(piece);
-  }
-  const { id, sha256Hex } = await sealer.complete();
-  const salt = nodeIo.random(32);
-  const tree = await buildRecipientsTree([{ address, salt }], nodeIo.random);
-  const prefix = utf8(
-    `Received: from bench\r\nFengni-Seal: id=${id}; sha256=${sha256Hex}; o=mail.fengni.test/fengni/s0/g1\r\n`,
-  );
-  const message = sealer.seal({
-    kind: 'received',
-    evidence: { env: utf8('from <>\n'), ses: utf8('protocol SMTP\n'), aut: utf8('results x; none\n') },
-    prefix,
-    rcp: tree.root,
-    parsed: parser.end(),
-  });
-  const place = tree.places[0];
-  if (place === undefined) throw new Error('the recipient has no place');
-  const outcome = await writer.deliver(message, [{ account, address, prefix, proof: { ...place, salt } }]);
-  if (outcome.kind !== 'done') throw new Error(`deliver: ${outcome.kind}`);
 };
 
 const lines: string[] = [];
@@ -172,14 +134,14 @@ const afterwards: { sizeBytes: number; folder: string; messages: number }[] = []
 const base = fs.mkdtempSync(path.join(values.folder, 'fengni-bench-store-'));
 process.on('exit', () => fs.rmSync(base, { recursive: true, force: true }));
 for (const sizeBytes of numbers(values.sizes)) {
-  const octets = letter(sizeBytes);
+  const octets = letter(address, sizeBytes);
   const folder = path.join(base, `data-${sizeBytes}`);
   const store = await openOrThrow(folder);
   await store.writer.queue.submit(addDomain('fengni.test'));
   await store.writer.queue.submit(addAccount(address));
   const [account = ''] = store.writer.index.accounts();
   const spool = openSpool({ io: nodeIo, folder, owner: 'mx' });
-  const send = (): Promise<void> => deliver(store.writer, spool, account, octets);
+  const send = (): Promise<void> => deliver(store.writer, spool, { account, address }, octets);
   // What is compiled and opened once is not a part of what is measured.
   let { messages } = await measure(10, send);
   for (const writers of numbers(values.writers)) {
