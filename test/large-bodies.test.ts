@@ -282,9 +282,7 @@ const local: LocalTransaction = {
   protocol: 'LOCAL',
   tls: null,
   mailFrom: 'bo@example.org',
-  smtpUtf8: false,
-  body: '8BITMIME',
-  sizeDeclared: null,
+  parameters: ['BODY=8BITMIME'],
 };
 
 test('inbound: the budget counts memory alone, and a nearly full disk refuses in time while the rest goes on', async () => {
@@ -302,7 +300,7 @@ test('inbound: the budget counts memory alone, and a nearly full disk refuses in
     heldBytesMax: 600_000,
     isDiskNearlyFull: () => isFull,
   });
-  const to = [{ address: 'ann@fengni.test', key: account }];
+  const to = [{ address: 'ann@fengni.test', key: account, dsn: null }];
   const send = async (lengthBytes: number, during: (sent: number) => void = () => {}) => {
     const delivery = inbound.begin(local, to);
     const octets = letter(lengthBytes);
@@ -358,7 +356,7 @@ test('inbound: a disk without room in the middle of a large message is 452, and 
     large: { spool: openSpool({ io, folder: dataFolder, owner: 'mx' }) },
     heldBytesMax: 2 ** 22,
   });
-  const delivery = inbound.begin(local, [{ address: 'ann@fengni.test', key: account }]);
+  const delivery = inbound.begin(local, [{ address: 'ann@fengni.test', key: account, dsn: null }]);
   for (let sent = 0; sent < 2_000_000; sent += 50_000) await delivery.write(new Uint8Array(50_000).fill(65));
   const outcome = await delivery.finish();
   assert.deepEqual([outcome.kind, 'code' in outcome && outcome.code], ['refused', 452]);

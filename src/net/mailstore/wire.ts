@@ -98,13 +98,19 @@ export interface RecipientParams {
   account: string;
   address: string;
   index: number;
+  dsn: NonNullable<SealedRecipient['dsn']> | null;
 }
 
 /** Two attachments a recipient: the prefix; salt and path. */
 export const encodeRecipients = (
   recipients: readonly SealedRecipient[],
 ): { params: RecipientParams[]; attachments: Uint8Array[] } => ({
-  params: recipients.map(({ account, address, proof }) => ({ account, address, index: proof.index })),
+  params: recipients.map(({ account, address, proof, dsn }) => ({
+    account,
+    address,
+    index: proof.index,
+    dsn: dsn ?? null,
+  })),
   attachments: recipients.flatMap(({ prefix, proof }) => [prefix, concat([proof.salt, ...proof.path])]),
 });
 
@@ -112,7 +118,7 @@ export const decodeRecipients = (
   params: readonly RecipientParams[],
   attachments: readonly Uint8Array[],
 ): SealedRecipient[] =>
-  params.map(({ account, address, index }, at) => {
+  params.map(({ account, address, index, dsn }, at) => {
     const prefix = attachments[2 * at];
     const proof = attachments[2 * at + 1];
     if (
@@ -126,7 +132,7 @@ export const decodeRecipients = (
     const path = Array.from({ length: proof.length / hashBytes - 1 }, (_, level) =>
       proof.slice((level + 1) * hashBytes, (level + 2) * hashBytes),
     );
-    return { account, address, prefix, proof: { index, path, salt: proof.slice(0, hashBytes) } };
+    return { account, address, prefix, proof: { index, path, salt: proof.slice(0, hashBytes) }, dsn };
   });
 
 const malformed = (subject: string): FengniError =>

@@ -13,12 +13,12 @@ export const isAddressLiteral = (text: string): boolean => {
   return tag.toLowerCase() === 'ipv6' ? isIpv6(content) : true;
 };
 
-const isIpv4 = (text: string): boolean => {
+export const isIpv4 = (text: string): boolean => {
   const parts = text.split('.');
   return parts.length === 4 && parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) <= 255);
 };
 
-const isIpv6 = (text: string): boolean => {
+export const isIpv6 = (text: string): boolean => {
   const halves = text.split('::');
   if (halves.length > 2) return false;
   const groups = halves.flatMap((half) => (half === '' ? [] : half.split(':')));

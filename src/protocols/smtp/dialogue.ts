@@ -6,7 +6,9 @@ import {
   type InboundTls,
   type InboundTransaction,
   type RecipientVerdict,
+  type SenderVerdict,
   type SmtpEffect,
+  type SmtpPeer,
   type SmtpSession,
   type SmtpSettings,
   smtpDefaults,
@@ -24,8 +26,10 @@ export interface DialogueOptions {
   tls?: InboundTls | null;
   /** answers are given when all octets have been fed, not at once */
   late?: boolean;
+  peer?: SmtpPeer;
+  sender?(transaction: InboundTransaction): SenderVerdict;
   recipient?(address: string): RecipientVerdict;
-  outcome?(body: Buffer): DeliveryOutcome;
+  outcome?(body: Buffer, recipients: readonly AcceptedRecipient[]): DeliveryOutcome;
 }
 
 /** Test settings: those of production with a name. */
@@ -52,13 +56,15 @@ export class Dialogue {
     recipients: readonly AcceptedRecipient[];
     pieces: Buffer[];
   } | null = null;
+  /** the message that is open came after 354: no reply stands inside it */
+  #byData = false;
   #toAnswer: (() => SmtpEffect[]) | null = null;
 
   constructor(options: DialogueOptions = {}) {
     this.#options = options;
     this.session = createSmtpSession(
       { ...testSettings, ...options.settings },
-      { address: '192.0.2.7', port: 4242 },
+      options.peer ?? { address: '192.0.2.7', port: 4242 },
       options.tls ?? null,
     );
     this.act(this.session.greet());
@@ -107,12 +113,18 @@ export class Dialogue {
       case 'reply':
         if (!/^(?:\d{3}[ -][\x20-\x7e]{0,508}\r\n)+$/.test(effect.text))
           throw new Error(`not a reply: ${effect.text}`);
-        if (this.#open !== null && this.session.phase === 'data') throw new Error('a reply inside a message');
+        if (this.#open !== null && this.#byData) throw new Error('a reply inside a message');
+        this.#byData = effect.text.startsWith('354');
         this.replies += effect.text;
         return;
       case 'count':
         this.counts.set(effect.name, (this.counts.get(effect.name) ?? 0) + 1);
         return;
+      case 'mail': {
+        const verdict = this.#options.sender?.(effect.transaction) ?? { kind: 'accepted' };
+        this.#toAnswer = () => this.session.answer({ kind: 'mail', verdict });
+        return;
+      }
       case 'rcpt': {
         const verdict = (this.#options.recipient ?? byRule)(effect.address);
         this.#toAnswer = () => this.session.answer({ kind: 'rcpt', verdict });
@@ -138,7 +150,7 @@ export class Dialogue {
         if (open === null) throw new Error('end without a message');
         this.#open = null;
         const body = Buffer.concat(open.pieces);
-        const outcome = this.#options.outcome?.(body) ?? accept(body);
+        const outcome = this.#options.outcome?.(body, open.recipients) ?? accept(body);
         if (outcome.kind === 'accepted') {
           const { transaction, recipients } = open;
           this.delivered.push({ transaction, recipients, body: body.toString('latin1') });

@@ -1,18 +1,48 @@
+import type { RecipientDsn } from './dsn.ts';
+
+/** A proxy or relay that we took at its word about the peer. */
+export interface Via {
+  readonly by: 'PROXY' | 'XCLIENT' | 'XFORWARD';
+  /** its own address; empty on a Unix socket */
+  readonly address: string;
+}
+
+/** Who gives us mail: as the connection says, or as those in `via` say. */
+export interface TransactionPeer {
+  /** an IP address; empty on a Unix socket, and where a relay does not know it or made the message itself */
+  readonly address: string;
+  readonly port: number;
+  /** a host name that a relay claims, or null; we look none up */
+  readonly name: string | null;
+  /** whose word this is, from the one that is connected to us on; none: we see the peer ourselves */
+  readonly via: readonly Via[];
+}
+
 /** One mail transaction of a peer, from MAIL on, as the service sees it. */
 export interface InboundTransaction {
-  readonly peer: { readonly address: string; readonly port: number };
-  /** the argument of EHLO or HELO, as sent */
+  readonly peer: TransactionPeer;
+  /** the argument of EHLO, HELO or LHLO, as sent, or as a relay says that it was sent to it */
   readonly helo: string;
   /** the word for `with` in `Received` (RFC 3848, RFC 6531 §4.3) */
-  readonly protocol: 'SMTP' | 'ESMTP' | 'ESMTPS' | 'UTF8SMTP' | 'UTF8SMTPS';
+  readonly protocol: WithProtocol;
   readonly tls: InboundTls | null;
   /** the reverse-path's mailbox as sent; empty for `<>` */
   readonly mailFrom: string;
   readonly smtpUtf8: boolean;
-  readonly body: '7BIT' | '8BITMIME';
+  readonly body: '7BIT' | '8BITMIME' | 'BINARYMIME';
   /** the SIZE parameter in octets, or null */
   readonly sizeDeclared: number | null;
+  /** the message must not leave without TLS (RFC 8689) */
+  readonly requireTls: boolean;
+  /** what a bounce brings back (RFC 3461 §4.3); null: not said */
+  readonly ret: 'FULL' | 'HDRS' | null;
+  /** the sender's name for the transaction in xtext (RFC 3461 §4.4), or null */
+  readonly envid: string | null;
+  /** all parameters of MAIL, as received, in their order */
+  readonly parameters: readonly string[];
 }
+
+export type WithProtocol = 'SMTP' | `${'ESMTP' | 'UTF8SMTP' | 'LMTP' | 'UTF8LMTP'}${'' | 'S'}`;
 
 export interface InboundTls {
   readonly version: string;
@@ -36,17 +66,29 @@ export interface AcceptedRecipient {
   readonly address: string;
   /** what the service called it when it accepted it */
   readonly key: string;
+  /** what the sender asks to be told of it (RFC 3461), or null */
+  readonly dsn: RecipientDsn | null;
 }
 
 export type DeliveryOutcome =
-  | { readonly kind: 'accepted'; readonly id: string; readonly sha256Hex: string }
+  | {
+      readonly kind: 'accepted';
+      readonly id: string;
+      readonly sha256Hex: string;
+      /** recipients that got no copy after all, by their index: over LMTP only, where each has its own reply */
+      readonly except?: ReadonlyMap<number, Refusal>;
+    }
   | Refusal;
+
+export type SenderVerdict = { readonly kind: 'accepted' } | Refusal;
 
 /** What the receiving side of SMTP needs of the mail system. */
 export interface InboundService {
+  /** Asked for every MAIL: whether a message should be begun at all. */
+  sender(transaction: InboundTransaction): SenderVerdict | Promise<SenderVerdict>;
   /** Asked for every RCPT, one at a time in a session. */
   recipient(transaction: InboundTransaction, address: string): Promise<RecipientVerdict>;
-  /** Asked when DATA is answered with 354. Throws only by mistake: a refusal comes from `finish`. */
+  /** Asked when DATA is answered with 354, and at the first BDAT. Throws only by mistake: a refusal comes from `finish`. */
   begin(transaction: InboundTransaction, recipients: readonly AcceptedRecipient[]): InboundDelivery;
 }
 

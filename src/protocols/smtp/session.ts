@@ -1,6 +1,6 @@
 import { commandText, LineReader } from '#protocols/lines';
 import { isAddressLiteral } from './address-literal.ts';
-import { DataReader } from './data-reader.ts';
+import type { RecipientDsn } from './dsn.ts';
 import type {
   AcceptedRecipient,
   DeliveryOutcome,
@@ -8,9 +8,15 @@ import type {
   InboundTransaction,
   RecipientVerdict,
   Refusal,
+  SenderVerdict,
+  TransactionPeer,
+  Via,
+  WithProtocol,
 } from './inbound.ts';
+import { MessageIntake, type MessageVerdict } from './message-intake.ts';
+import { type Parameters, readMailParameters, readParameters, readRcptParameters } from './parameters.ts';
 import { readPath } from './path.ts';
-import { ReceivedCount } from './received-count.ts';
+import { type ClaimVerb, isHeloName, offerOf, parseClaim, type RelayClaim } from './relay-claim.ts';
 import { multilineReply, reply } from './reply.ts';
 import type { SmtpCounter, SmtpSettings } from './settings.ts';
 
@@ -18,6 +24,8 @@ import type { SmtpCounter, SmtpSettings } from './settings.ts';
 export type SmtpEffect =
   /** send a reply: whole lines of ASCII with CRLF */
   | { readonly kind: 'reply'; readonly text: string }
+  /** ask the service about a sender, then answer `mail` */
+  | { readonly kind: 'mail'; readonly transaction: InboundTransaction }
   /** ask the service about a recipient, then answer `rcpt` */
   | { readonly kind: 'rcpt'; readonly transaction: InboundTransaction; readonly address: string }
   /** a message begins */
@@ -38,38 +46,48 @@ export type SmtpEffect =
   /** send what is to be sent, then close; nothing follows */
   | { readonly kind: 'close' };
 
-export type AbortReason = 'bare-octet' | 'size' | 'loop' | 'endless' | 'timeout' | 'peer-gone';
+export type AbortReason = MessageVerdict | 'reset' | 'timeout' | 'peer-gone' | 'closed';
 
 export type SmtpAnswer =
+  | { readonly kind: 'mail'; readonly verdict: SenderVerdict }
   | { readonly kind: 'rcpt'; readonly verdict: RecipientVerdict }
   | { readonly kind: 'end'; readonly outcome: DeliveryOutcome }
   | { readonly kind: 'secured'; readonly tls: InboundTls };
 
 /**
- * `command`: reads commands · `rcpt`, `end`: waits for the service, what is fed is kept · `data`: reads a message ·
- * `tls`: waits for the handshake, what is fed came in clear and is dropped · `closed`: over
+ * `command`: reads commands · `mail`, `rcpt`, `end`: waits for the service, what is fed is kept · `data`: reads a message, or a chunk
+ * of it · `tls`: waits for the handshake, what is fed came in clear and is dropped · `closed`: over
  */
-export type SmtpPhase = 'command' | 'rcpt' | 'end' | 'data' | 'tls' | 'closed';
+export type SmtpPhase = 'command' | 'mail' | 'rcpt' | 'end' | 'data' | 'tls' | 'closed';
 
 export interface SmtpPeer {
+  /** an IP address; empty on a Unix socket */
   readonly address: string;
   readonly port: number;
+  /** proxies between us whose word the address is */
+  readonly via?: readonly Via[];
+  /** the address of who is really connected to us, where it is another: what XCLIENT and XFORWARD are answered for */
+  readonly connected?: string;
+  /** may say by XCLIENT and XFORWARD who is behind it */
+  readonly isTrustedRelay?: boolean;
 }
 
 /**
  * The receiving side of SMTP as a pure machine: octets and answers in, effects out; no socket, clock or promise.
  *
  * Always: the effects do not depend on how the octets were cut into chunks (but for where `body` is cut, and how much of
- * it stands before an `abort`, with which reason); replies come in the order of the commands; between `begin` and one of `end` and `abort` there is
- * nothing but `body` and `count`; after `close` there is nothing.
+ * it stands before an `abort`, with which reason); replies come in the order of the commands; each `begin` is followed by one of
+ * `end` and `abort` before the next; after `close` there is nothing.
  *
- * @source RFC 5321, RFC 2920, RFC 1870, RFC 6152, RFC 6531, RFC 2034, RFC 3207
+ * @source RFC 5321, RFC 2033, RFC 2920, RFC 1870, RFC 6152, RFC 6531, RFC 3030, RFC 3461, RFC 8689, RFC 9422, RFC 2034, RFC 3207
  */
 export interface SmtpSession {
   readonly phase: SmtpPhase;
   /** octets fed while the session waits; the driver stops reading when they are many */
   readonly pendingBytes: number;
-  /** octets of the message at hand so far, dots as sent */
+  /** whether it waits for an answer of the service */
+  readonly waiting: boolean;
+  /** octets read in phase `data` so far, of the message or chunk at hand, dots as sent */
   readonly dataBytes: number;
   /** the greeting: call it once, first */
   greet(): SmtpEffect[];
@@ -106,13 +124,18 @@ const httpVerbs = new Set([
   'PRI',
 ]);
 const tlsHandshakeRecord = 0x16;
+/** a chunk of fewer octets, without LAST, is counted with the commands that move nothing */
+const tinyChunkBytes = 1024;
 const mailOk = reply(250, '2.1.0', 'Ok');
 const rcptOk = reply(250, '2.1.5', 'Ok');
 const done = reply(250, '2.0.0', 'Ok');
 
 class Session implements SmtpSession {
   readonly #settings: SmtpSettings;
-  readonly #peer: SmtpPeer;
+  readonly #connected: SmtpPeer;
+  #peer: TransactionPeer;
+  /** what XFORWARD said of the next transaction */
+  #forwarded: RelayClaim | null = null;
   readonly #lines: LineReader;
   #tls: InboundTls | null;
   #phase: SmtpPhase = 'command';
@@ -121,7 +144,15 @@ class Session implements SmtpSession {
   #recipients: AcceptedRecipient[] = [];
   /** the recipient that the service is asked about */
   #asked = '';
-  #message: Message | null = null;
+  #askedDsn: RecipientDsn | null = null;
+  #message: MessageIntake | null = null;
+  /** the chunk of BDAT at hand */
+  #chunk: Chunk | null = null;
+  /** a chunk of this transaction failed: those that were already on their way are dropped (RFC 3030 §2) */
+  #chunksFailed = false;
+  /** octets of chunks that belonged to no message */
+  #discardedBytes = 0;
+  #mails = 0;
   #pending: Buffer[] = [];
   #pendingBytes = 0;
   #errors = 0;
@@ -133,7 +164,8 @@ class Session implements SmtpSession {
 
   constructor(settings: SmtpSettings, peer: SmtpPeer, tls: InboundTls | null) {
     this.#settings = settings;
-    this.#peer = peer;
+    this.#connected = peer;
+    this.#peer = { address: peer.address, port: peer.port, name: null, via: peer.via ?? [] };
     this.#tls = tls;
     this.#lines = new LineReader({
       lineBytesMax: settings.lineBytesMax,
@@ -149,13 +181,25 @@ class Session implements SmtpSession {
     return this.#pendingBytes;
   }
 
+  get waiting(): boolean {
+    return this.#phase === 'mail' || this.#phase === 'rcpt' || this.#phase === 'end';
+  }
+
   get dataBytes(): number {
-    return this.#message?.reader.readBytes ?? 0;
+    return this.#chunk?.readBytes ?? this.#message?.readBytes ?? 0;
   }
 
   greet(): SmtpEffect[] {
-    this.#send(`220 ${this.#settings.hostname} ESMTP Fengni\r\n`);
+    this.#send(this.#greeting);
     return this.#take();
+  }
+
+  get #isLmtp(): boolean {
+    return this.#settings.protocol === 'lmtp';
+  }
+
+  get #greeting(): string {
+    return `220 ${this.#settings.hostname} ${this.#isLmtp ? 'LMTP' : 'ESMTP'} Fengni\r\n`;
   }
 
   feed(chunk: Uint8Array): SmtpEffect[] {
@@ -163,7 +207,7 @@ class Session implements SmtpSession {
     const octets = Buffer.isBuffer(chunk)
       ? chunk
       : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-    if (this.#phase === 'rcpt' || this.#phase === 'end') this.#keep(octets);
+    if (this.waiting) this.#keep(octets);
     else this.#consume(octets);
     return this.#take();
   }
@@ -171,6 +215,11 @@ class Session implements SmtpSession {
   answer(answer: SmtpAnswer): SmtpEffect[] {
     if (this.#phase === 'closed') return [];
     switch (answer.kind) {
+      case 'mail':
+        if (this.#phase !== 'mail') throw new RangeError('an answer to MAIL that nobody waits for');
+        this.#phase = 'command';
+        this.#senderAnswered(answer.verdict);
+        break;
       case 'rcpt':
         if (this.#phase !== 'rcpt') throw new RangeError('an answer to RCPT that nobody waits for');
         this.#phase = 'command';
@@ -214,7 +263,7 @@ class Session implements SmtpSession {
   peerEnded(): SmtpEffect[] {
     if (this.#phase === 'closed') return [];
     this.#ended = true;
-    if (this.#phase === 'rcpt' || this.#phase === 'end') return [];
+    if (this.waiting) return [];
     this.#abort('peer-gone');
     this.#close();
     return this.#take();
@@ -257,8 +306,12 @@ class Session implements SmtpSession {
           at = this.#consumeLine(octets, at);
           break;
         case 'data':
-          at = this.#consumeData(octets, at);
+          at =
+            this.#chunk === null
+              ? this.#consumeData(octets, at)
+              : this.#consumeChunk(this.#chunk, octets, at);
           break;
+        case 'mail':
         case 'rcpt':
         case 'end': {
           const rest = octets.subarray(at);
@@ -321,7 +374,13 @@ class Session implements SmtpSession {
     switch (verb) {
       case 'EHLO':
       case 'HELO':
-        this.#hello(verb, rest);
+        // RFC 2033 §4.1: who greets otherwise than by LHLO does not expect a reply for each recipient.
+        if (this.#isLmtp) this.#fail(500, '5.5.1', 'This is LMTP: LHLO');
+        else this.#hello(verb, rest);
+        return;
+      case 'LHLO':
+        if (this.#isLmtp) this.#hello(verb, rest);
+        else this.#fail(500, '5.5.1', 'This is SMTP: EHLO');
         return;
       case 'MAIL':
         this.#mail(rest);
@@ -354,7 +413,11 @@ class Session implements SmtpSession {
         return;
       case 'HELP':
         this.#idle(
-          reply(214, '2.0.0', 'EHLO HELO STARTTLS MAIL RCPT DATA RSET NOOP QUIT VRFY HELP (RFC 5321)'),
+          reply(
+            214,
+            '2.0.0',
+            `${this.#isLmtp ? 'LHLO' : 'EHLO HELO'} STARTTLS MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP (RFC ${this.#isLmtp ? '2033' : '5321'})`,
+          ),
         );
         return;
       case 'STARTTLS':
@@ -365,10 +428,11 @@ class Session implements SmtpSession {
         this.#fail(502, '5.5.1', 'No authentication on this port; submit mail on port 465 or 587');
         return;
       case 'BDAT':
-        // Its octets would be read as commands.
-        this.#count('smtp-bdat');
-        this.#fail(502, '5.5.1', 'CHUNKING is not offered, closing');
-        this.#close();
+        this.#bdat(rest);
+        return;
+      case 'XCLIENT':
+      case 'XFORWARD':
+        this.#claim(verb, rest);
         return;
       case 'EXPN':
       case 'TURN':
@@ -385,9 +449,8 @@ class Session implements SmtpSession {
     }
   }
 
-  #hello(verb: 'EHLO' | 'HELO', name: string): void {
-    // RFC 5321 §4.1.4: the name is not compared with the address. What it may be is what is safe to write into Received.
-    if (!/^[\x21\x23-\x27\x2a-\x2b\x2d-\x3a\x3d\x3f-\x5b\x5d-\x7e]{1,255}$/.test(name)) {
+  #hello(verb: 'EHLO' | 'HELO' | 'LHLO', name: string): void {
+    if (!isHeloName(name)) {
       this.#fail(501, '5.5.4', `${verb} needs a host name or an address literal`);
       return;
     }
@@ -396,12 +459,13 @@ class Session implements SmtpSession {
       return;
     }
     this.#resetTransaction();
-    this.#helo = { name, extended: verb === 'EHLO' };
-    const { hostname, sizeBytesMax, starttls } = this.#settings;
+    this.#helo = { name, extended: verb !== 'HELO' };
+    const { hostname, sizeBytesMax, starttls, binarymime, recipientsMax, mailsMax } = this.#settings;
     if (verb === 'HELO') {
       this.#idle(`250 ${hostname}\r\n`);
       return;
     }
+    const isRelay = this.#connected.isTrustedRelay === true;
     this.#idle(
       multilineReply(250, [
         hostname,
@@ -409,10 +473,62 @@ class Session implements SmtpSession {
         `SIZE ${sizeBytesMax}`,
         '8BITMIME',
         'SMTPUTF8',
+        'CHUNKING',
+        ...(binarymime ? ['BINARYMIME'] : []),
+        'DSN',
         ...(starttls && this.#tls === null ? ['STARTTLS'] : []),
+        ...(this.#tls === null ? [] : ['REQUIRETLS']),
+        `LIMITS MAILMAX=${mailsMax} RCPTMAX=${recipientsMax}`,
+        ...(isRelay ? [offerOf('XCLIENT'), offerOf('XFORWARD')] : []),
         'ENHANCEDSTATUSCODES',
       ]),
     );
+  }
+
+  /** A trusted relay says who is behind it (Postfix, XCLIENT_README and XFORWARD_README). */
+  #claim(verb: ClaimVerb, rest: string): void {
+    if (this.#connected.isTrustedRelay !== true) {
+      this.#count('smtp-claim-refused');
+      this.#fail(550, '5.7.0', `${verb} is for relays that are trusted for it`);
+      return;
+    }
+    if (this.#transaction !== null) {
+      this.#fail(503, '5.5.1', 'A transaction is open; RSET ends it');
+      return;
+    }
+    const claim = parseClaim(verb, rest);
+    if (claim === null) {
+      this.#fail(501, '5.5.4', `Write ${verb} NAME=value …, of what is offered`);
+      return;
+    }
+    if (verb === 'XFORWARD') {
+      this.#count('smtp-xforward');
+      // It may come in several lines: what one does not say, the one before said.
+      this.#forwarded = { ...this.#forwarded, ...claim };
+      this.#idle(done);
+      return;
+    }
+    this.#count('smtp-xclient');
+    this.#resetTransaction();
+    this.#peer = this.#claimedPeer(this.#peer, claim, verb);
+    // All begins anew, as for a client that has just connected.
+    const { helo, protocol } = claim;
+    this.#helo = helo == null ? null : { name: helo, extended: protocol !== 'SMTP' };
+    this.#idle(this.#greeting);
+  }
+
+  #claimedPeer(before: TransactionPeer, claim: RelayClaim, by: ClaimVerb): TransactionPeer {
+    const via = before.via.some((each) => each.by === by)
+      ? before.via
+      : [...before.via, { by, address: this.#connected.connected ?? this.#connected.address }];
+    if (claim.isLocal === true) return { address: '', port: 0, name: null, via };
+    return {
+      address: claim.address === undefined ? before.address : (claim.address ?? ''),
+      // A port belongs to an address.
+      port: claim.port ?? (claim.address === undefined ? before.port : 0),
+      name: claim.name === undefined ? before.name : claim.name,
+      via,
+    };
   }
 
   #startTls(rest: string): void {
@@ -433,7 +549,7 @@ class Session implements SmtpSession {
 
   #mail(rest: string): void {
     if (this.#helo === null) {
-      this.#fail(503, '5.5.1', 'EHLO first');
+      this.#fail(503, '5.5.1', this.#isLmtp ? 'LHLO first' : 'EHLO first');
       return;
     }
     if (this.#transaction !== null) {
@@ -448,78 +564,89 @@ class Session implements SmtpSession {
     }
     const parameters = this.#parameters(rest.slice(path.next));
     if (parameters === null) return;
-    const mail = this.#mailParameters(parameters);
-    if (mail === null) return;
+    const { binarymime, sizeBytesMax, mailsMax } = this.#settings;
+    const mail = readMailParameters(parameters, { binarymime, underTls: this.#tls !== null });
+    if ('code' in mail) {
+      this.#fail(mail.code, mail.enhanced, mail.text);
+      return;
+    }
+    if (mail.sizeDeclared !== null && mail.sizeDeclared > sizeBytesMax) {
+      this.#count('smtp-size-declared');
+      this.#fail(552, '5.3.4', `Message over ${sizeBytesMax} octets`);
+      return;
+    }
     if (path.international && !mail.smtpUtf8) {
       this.#fail(553, '5.6.7', 'This address needs SMTPUTF8');
       return;
     }
-    const extended = this.#helo.extended;
-    const secure = this.#tls !== null ? 'S' : '';
+    this.#mails += 1;
+    if (this.#mails > mailsMax) {
+      // RFC 9422 §4.1: MAILMAX was announced.
+      this.#count('smtp-too-many-mails');
+      this.#send(reply(421, '4.7.0', `${this.#settings.hostname} Over ${mailsMax} messages, connect again`));
+      this.#close();
+      return;
+    }
+    const { peer, helo } = this.#origin(this.#helo.name);
     this.#transaction = {
-      peer: this.#peer,
-      helo: this.#helo.name,
-      protocol: !extended ? 'SMTP' : mail.smtpUtf8 ? `UTF8SMTP${secure}` : `ESMTP${secure}`,
+      peer,
+      helo,
+      protocol: this.#protocol(mail.smtpUtf8),
       tls: this.#tls,
       mailFrom: path.address,
       ...mail,
     };
-    this.#send(mailOk);
+    this.#chunksFailed = false;
+    this.#effects.push({ kind: 'mail', transaction: this.#transaction });
+    this.#phase = 'mail';
   }
 
-  /** The parameters behind a path by name, or null after a reply. */
-  #parameters(text: string): Map<string, string | null> | null {
-    const parameters = new Map<string, string | null>();
-    if (text === '') return parameters;
-    for (const word of text.slice(1).split(/ +/)) {
-      const [, name = '', value = null] = /^([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^=\s]+))?$/.exec(word) ?? [];
-      if (text[0] !== ' ' || name === '' || parameters.has(name.toUpperCase())) {
-        this.#fail(501, '5.5.4', 'Parameters are NAME or NAME=value, each once');
-        return null;
-      }
-      parameters.set(name.toUpperCase(), value);
+  /** Who the next message is from: the peer, or who a relay said is behind it. */
+  #origin(helo: string): { peer: TransactionPeer; helo: string } {
+    const claim = this.#forwarded;
+    if (claim === null) return { peer: this.#peer, helo };
+    return { peer: this.#claimedPeer(this.#peer, claim, 'XFORWARD'), helo: claim.helo ?? helo };
+  }
+
+  #protocol(smtpUtf8: boolean): WithProtocol {
+    const secure = this.#tls === null ? '' : 'S';
+    if (this.#isLmtp) return smtpUtf8 ? `UTF8LMTP${secure}` : `LMTP${secure}`;
+    if (this.#helo?.extended !== true) return 'SMTP';
+    return smtpUtf8 ? `UTF8SMTP${secure}` : `ESMTP${secure}`;
+  }
+
+  #senderAnswered(verdict: SenderVerdict): void {
+    if (verdict.kind === 'accepted') {
+      this.#send(mailOk);
+      return;
     }
-    if (this.#helo?.extended !== true) {
+    this.#count('smtp-sender-refused');
+    this.#resetTransaction();
+    this.#refuse(verdict);
+  }
+
+  /** The parameters behind a path, or null after a reply. */
+  #parameters(text: string): Parameters | null {
+    const parameters = readParameters(text);
+    if (parameters === null) {
+      this.#fail(501, '5.5.4', 'Parameters are NAME or NAME=value, each once');
+      return null;
+    }
+    if (parameters.size > 0 && this.#helo?.extended !== true) {
       this.#fail(555, '5.5.4', 'Parameters need EHLO');
       return null;
     }
     return parameters;
   }
 
-  #mailParameters(
-    parameters: ReadonlyMap<string, string | null>,
-  ): Pick<InboundTransaction, 'smtpUtf8' | 'body' | 'sizeDeclared'> | null {
-    let smtpUtf8 = false;
-    let body: InboundTransaction['body'] = '7BIT';
-    let sizeDeclared: number | null = null;
-    for (const [name, value] of parameters) {
-      const upper = value?.toUpperCase() ?? null;
-      if (name === 'SMTPUTF8' && value === null) {
-        smtpUtf8 = true;
-      } else if (name === 'BODY' && (upper === '7BIT' || upper === '8BITMIME')) {
-        body = upper;
-      } else if (name === 'SIZE' && value !== null && /^\d{1,20}$/.test(value)) {
-        sizeDeclared = Number(value);
-      } else if (name === 'SMTPUTF8' || name === 'BODY' || name === 'SIZE') {
-        this.#fail(501, '5.5.4', `Value of ${name} not understood`);
-        return null;
-      } else {
-        this.#fail(555, '5.5.4', 'Parameter not offered');
-        return null;
-      }
-    }
-    if (sizeDeclared !== null && sizeDeclared > this.#settings.sizeBytesMax) {
-      this.#count('smtp-size-declared');
-      this.#fail(552, '5.3.4', `Message over ${this.#settings.sizeBytesMax} octets`);
-      return null;
-    }
-    return { smtpUtf8, body, sizeDeclared };
-  }
-
   #rcpt(rest: string): void {
     const transaction = this.#transaction;
     if (transaction === null) {
       this.#fail(503, '5.5.1', 'MAIL first');
+      return;
+    }
+    if (this.#message !== null) {
+      this.#fail(503, '5.5.1', 'The message has begun; RSET ends it');
       return;
     }
     const at = /^TO:[ ]?/i.exec(rest)?.[0].length;
@@ -530,8 +657,9 @@ class Session implements SmtpSession {
     }
     const parameters = this.#parameters(rest.slice(path.next));
     if (parameters === null) return;
-    if (parameters.size > 0) {
-      this.#fail(555, '5.5.4', 'Parameter not offered');
+    const asked = readRcptParameters(parameters, transaction.smtpUtf8);
+    if ('code' in asked) {
+      this.#fail(asked.code, asked.enhanced, asked.text);
       return;
     }
     if (path.international && !transaction.smtpUtf8) {
@@ -545,13 +673,14 @@ class Session implements SmtpSession {
       return;
     }
     this.#asked = path.address;
+    this.#askedDsn = asked.dsn;
     this.#effects.push({ kind: 'rcpt', transaction, address: path.address });
     this.#phase = 'rcpt';
   }
 
   #recipientAnswered(verdict: RecipientVerdict): void {
     if (verdict.kind === 'accepted') {
-      this.#recipients.push({ address: this.#asked, key: verdict.key });
+      this.#recipients.push({ address: this.#asked, key: verdict.key, dsn: this.#askedDsn });
       this.#send(rcptOk);
       return;
     }
@@ -566,31 +695,137 @@ class Session implements SmtpSession {
       return;
     }
     if (this.#recipients.length === 0) {
-      this.#fail(554, '5.5.1', 'No valid recipients');
+      this.#noRecipients();
+      return;
+    }
+    if (this.#message !== null) {
+      // RFC 3030 §2: DATA and BDAT do not mix.
+      this.#fail(503, '5.5.1', 'The message has begun by BDAT; RSET ends it');
+      return;
+    }
+    if (transaction.body === 'BINARYMIME') {
+      this.#fail(503, '5.5.1', 'BINARYMIME comes by BDAT');
       return;
     }
     this.#send('354 End data with <CR><LF>.<CR><LF>\r\n');
-    this.#effects.push({ kind: 'begin', transaction, recipients: this.#recipients });
-    this.#message = new Message();
+    this.#message = this.#begin(transaction, 'data');
     this.#phase = 'data';
+  }
+
+  /** @source RFC 5321 §3.3, RFC 2033 §4.2 */
+  #noRecipients(): void {
+    this.#fail(this.#isLmtp ? 503 : 554, '5.5.1', 'No valid recipients');
+  }
+
+  #begin(transaction: InboundTransaction, by: 'data' | 'chunks' | 'binary'): MessageIntake {
+    this.#effects.push({ kind: 'begin', transaction, recipients: this.#recipients });
+    return new MessageIntake(by, this.#settings);
+  }
+
+  #bdat(rest: string): void {
+    const [, digits, last] = /^(\d{1,20})(?: +(LAST))?$/i.exec(rest) ?? [];
+    if (digits === undefined) {
+      // Nobody can tell where its octets end: they would be read as commands.
+      this.#count('smtp-bdat-malformed');
+      this.#fail(501, '5.5.4', 'Write BDAT octets [LAST]; closing');
+      this.#close();
+      return;
+    }
+    const sizeBytes = Number(digits);
+    const transaction = this.#transaction;
+    const isWanted = transaction !== null && this.#recipients.length > 0;
+    const before = isWanted ? (this.#message?.sizeBytes ?? 0) : this.#discardedBytes;
+    if (before + sizeBytes > this.#endlessBytes) {
+      this.#count('smtp-endless-data');
+      this.#abort('size');
+      this.#fail(552, '5.3.4', `Message over ${this.#settings.sizeBytesMax} octets, closing`);
+      this.#close();
+      return;
+    }
+    if (isWanted && this.#message === null)
+      this.#message = this.#begin(transaction, transaction.body === 'BINARYMIME' ? 'binary' : 'chunks');
+    this.#chunk = new Chunk(sizeBytes, last !== undefined, isWanted);
+    this.#phase = 'data';
+    if (sizeBytes === 0) this.#chunkEnded(this.#chunk);
+  }
+
+  /** Reading on would be for a peer that does not mean to end. */
+  get #endlessBytes(): number {
+    return 2 * this.#settings.sizeBytesMax + 65_536;
+  }
+
+  #consumeChunk(chunk: Chunk, octets: Buffer, at: number): number {
+    const end = Math.min(octets.length, at + chunk.leftBytes);
+    chunk.readBytes += end - at;
+    const message = this.#message;
+    if (chunk.isWanted && message !== null) {
+      this.#pass(message, () =>
+        message.readChunk(octets.subarray(at, end), (piece) =>
+          this.#effects.push({ kind: 'body', octets: piece }),
+        ),
+      );
+    } else this.#discardedBytes += end - at;
+    if (chunk.leftBytes === 0) this.#chunkEnded(chunk);
+    return end;
+  }
+
+  #chunkEnded(chunk: Chunk): void {
+    const message = this.#message;
+    this.#chunk = null;
+    if (!chunk.isWanted || message === null) {
+      this.#phase = 'command';
+      this.#count('smtp-bdat-discarded');
+      if (this.#chunksFailed)
+        this.#idle(reply(503, '5.5.1', 'The transaction has failed, RSET or MAIL first'));
+      else if (this.#transaction === null) this.#fail(503, '5.5.1', 'MAIL first');
+      else this.#noRecipients();
+      return;
+    }
+    if (chunk.isLast) message.endChunks();
+    const verdict = message.verdict;
+    if (verdict !== null) {
+      this.#abort(verdict);
+      this.#phase = 'command';
+      const recipients = this.#recipients.length;
+      this.#resetTransaction();
+      this.#chunksFailed = !chunk.isLast;
+      // Only the last chunk is answered once a recipient.
+      this.#answerVerdict(message, verdict, chunk.isLast ? recipients : 1);
+      return;
+    }
+    if (chunk.isLast) {
+      this.#message = null;
+      this.#phase = 'end';
+      this.#effects.push({ kind: 'end' });
+      return;
+    }
+    this.#phase = 'command';
+    const text = reply(250, '2.0.0', `${chunk.sizeBytes} octets received`);
+    if (chunk.sizeBytes < tinyChunkBytes) this.#idle(text);
+    else this.#send(text);
+  }
+
+  /** Lets a message take octets, and tells what they changed. */
+  #pass<T>(message: MessageIntake, take: () => T): T {
+    const hadNul = message.nul;
+    const taken = take();
+    if (message.nul && !hadNul) this.#count('smtp-nul');
+    const verdict = message.verdict;
+    if (verdict !== null) this.#abort(verdict);
+    return taken;
   }
 
   #consumeData(octets: Buffer, at: number): number {
     const message = this.#message;
     if (message === null) throw new RangeError('in data without a message');
-    const { sizeBytesMax, receivedMax } = this.#settings;
-    const hadNul = message.nul;
-    const next = message.reader.read(octets, at, (piece) => {
-      message.pass(piece, sizeBytesMax, receivedMax);
-      if (message.verdict === null) this.#effects.push({ kind: 'body', octets: piece });
-    });
-    if (message.nul && !hadNul) this.#count('smtp-nul');
+    const next = this.#pass(message, () =>
+      message.readData(octets, at, (piece) => this.#effects.push({ kind: 'body', octets: piece })),
+    );
     const verdict = message.verdict;
-    if (verdict !== null) this.#abort(verdict);
-    if (verdict !== null && message.reader.readBytes > 2 * sizeBytesMax + 65_536) {
-      // Reading on would be for a peer that does not mean to end.
+    const recipients = this.#recipients.length;
+    if (verdict !== null && message.readBytes > this.#endlessBytes) {
       this.#count('smtp-endless-data');
-      this.#answerVerdict(message, verdict);
+      this.#answerVerdict(message, verdict, recipients);
       this.#close();
       return octets.length;
     }
@@ -602,53 +837,73 @@ class Session implements SmtpSession {
     } else {
       this.#phase = 'command';
       this.#resetTransaction();
-      this.#answerVerdict(message, verdict);
+      this.#answerVerdict(message, verdict, recipients);
     }
     return next;
   }
 
-  #answerVerdict(message: Message, verdict: MessageVerdict): void {
+  #answerVerdict(message: MessageIntake, verdict: MessageVerdict, recipients: number): void {
+    const times = this.#isLmtp ? recipients : 1;
     switch (verdict) {
       case 'bare-octet': {
-        const { octet, offset } = message.reader.bare ?? { octet: 'CR', offset: 0 };
+        const { octet, offset } = message.bare ?? { octet: 'CR', offset: 0 };
         this.#count('smtp-bare-cr-or-lf-data');
-        this.#fail(554, '5.6.0', `Bare ${octet} at octet ${offset} of the data (counted from 0), closing`);
+        this.#fail(
+          554,
+          '5.6.0',
+          `Bare ${octet} at octet ${offset} of the data (counted from 0), closing`,
+          times,
+        );
         this.#close();
         return;
       }
       case 'size':
         this.#count('smtp-size');
-        this.#fail(552, '5.3.4', `Message over ${this.#settings.sizeBytesMax} octets`);
+        this.#fail(552, '5.3.4', `Message over ${this.#settings.sizeBytesMax} octets`, times);
         return;
       case 'loop':
         this.#count('smtp-loop');
-        this.#fail(554, '5.4.6', `Loop: over ${this.#settings.receivedMax} Received fields`);
+        this.#fail(554, '5.4.6', `Loop: over ${this.#settings.receivedMax} Received fields`, times);
     }
   }
 
   #messageAnswered(outcome: DeliveryOutcome): void {
+    const recipients = this.#recipients.length;
     this.#resetTransaction();
-    if (outcome.kind === 'accepted') {
-      this.#count('smtp-message-accepted');
-      this.#errors = 0;
-      this.#idleCommands = 0;
-      this.#send(reply(250, '2.0.0', `Ok id=${outcome.id} sha256=${outcome.sha256Hex}`));
+    if (outcome.kind === 'refused') {
+      this.#count('smtp-message-refused');
+      this.#refuse(outcome, this.#isLmtp ? recipients : 1);
       return;
     }
-    this.#count('smtp-message-refused');
-    this.#refuse(outcome);
+    this.#count('smtp-message-accepted');
+    this.#errors = 0;
+    this.#idleCommands = 0;
+    const ok = reply(250, '2.0.0', `Ok id=${outcome.id} sha256=${outcome.sha256Hex}`);
+    if (!this.#isLmtp) {
+      this.#send(ok);
+      return;
+    }
+    // RFC 2033 §4.2: one for each recipient, in the order of RCPT.
+    for (let index = 0; index < recipients; index++) {
+      const refusal = outcome.except?.get(index);
+      if (refusal === undefined) this.#send(ok);
+      else {
+        this.#count('smtp-recipient-refused');
+        this.#refuse(refusal);
+      }
+    }
   }
 
-  #refuse(refusal: Refusal): void {
+  #refuse(refusal: Refusal, times = 1): void {
     const valid =
       refusal.code >= 400 && refusal.code <= 599 && /^[45]\.\d{1,3}\.\d{1,3}$/.test(refusal.enhanced);
     const code = valid ? refusal.code : 451;
     const enhanced = valid ? refusal.enhanced : '4.3.0';
     if (code >= 500) {
-      this.#fail(code, enhanced, refusal.text);
+      this.#fail(code, enhanced, refusal.text, times);
       return;
     }
-    this.#send(reply(code, enhanced, refusal.text));
+    this.#send(reply(code, enhanced, refusal.text).repeat(times));
     if (code === 421) this.#close();
   }
 
@@ -659,9 +914,12 @@ class Session implements SmtpSession {
   }
 
   #resetTransaction(): void {
+    this.#abort('reset');
     this.#transaction = null;
     this.#recipients = [];
     this.#message = null;
+    this.#forwarded = null;
+    this.#chunksFailed = false;
   }
 
   /** A reply to a command that moves nothing: a session lives on few of them. */
@@ -674,8 +932,9 @@ class Session implements SmtpSession {
     this.#close();
   }
 
-  #fail(code: number, enhanced: string, text: string): void {
-    this.#send(reply(code, enhanced, text));
+  #fail(code: number, enhanced: string, text: string, times = 1): void {
+    this.#send(reply(code, enhanced, text).repeat(times));
+    if (this.#phase === 'closed') return;
     this.#count('smtp-error');
     this.#errors += 1;
     if (this.#errors < this.#settings.errorsMax) return;
@@ -701,15 +960,17 @@ class Session implements SmtpSession {
   /** Tells the service once that the message at hand will not be completed. */
   #abort(reason: AbortReason): void {
     const message = this.#message;
-    if (message === null || message.aborted || this.#phase !== 'data') return;
+    if (message === null || message.aborted) return;
     message.aborted = true;
     this.#effects.push({ kind: 'abort', reason });
   }
 
   #close(): void {
     if (this.#phase === 'closed') return;
+    this.#abort('closed');
     this.#phase = 'closed';
     this.#resetTransaction();
+    this.#chunk = null;
     this.#pending = [];
     this.#pendingBytes = 0;
     this.#lines.forget();
@@ -717,32 +978,21 @@ class Session implements SmtpSession {
   }
 }
 
-type MessageVerdict = 'bare-octet' | 'size' | 'loop';
+/** A chunk of BDAT on its way. */
+class Chunk {
+  readonly sizeBytes: number;
+  readonly isLast: boolean;
+  /** it belongs to a message; otherwise its octets are read and dropped, and then it is refused (RFC 3030 §2) */
+  readonly isWanted: boolean;
+  readBytes = 0;
 
-/** What is known of the message at hand. */
-class Message {
-  readonly reader = new DataReader();
-  readonly #received = new ReceivedCount();
-  sizeBytes = 0;
-  nul = false;
-  aborted = false;
-  #tooLarge = false;
-  #loop = false;
-
-  /** why it is refused, the gravest first, whatever came first: so it does not depend on the chunks */
-  get verdict(): MessageVerdict | null {
-    if (this.reader.bare !== null) return 'bare-octet';
-    if (this.#tooLarge) return 'size';
-    return this.#loop ? 'loop' : null;
+  constructor(sizeBytes: number, isLast: boolean, isWanted: boolean) {
+    this.sizeBytes = sizeBytes;
+    this.isLast = isLast;
+    this.isWanted = isWanted;
   }
 
-  pass(piece: Buffer, sizeBytesMax: number, receivedMax: number): void {
-    this.sizeBytes += piece.length;
-    if (this.sizeBytes > sizeBytesMax) this.#tooLarge = true;
-    if (!this.nul && piece.includes(0)) this.nul = true;
-    if (!this.#received.done) {
-      this.#received.pass(piece);
-      if (this.#received.count > receivedMax) this.#loop = true;
-    }
+  get leftBytes(): number {
+    return this.sizeBytes - this.readBytes;
   }
 }

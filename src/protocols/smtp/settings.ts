@@ -2,16 +2,22 @@
 export interface SmtpSettings {
   /** our name in the greeting and in the reply to EHLO */
   hostname: string;
+  /** LMTP has LHLO, and a reply for each recipient after the message (RFC 2033) */
+  protocol: 'smtp' | 'lmtp';
   /** whether STARTTLS is offered on a connection without TLS */
   starttls: boolean;
+  /** whether BINARYMIME is offered (RFC 3030 §3) */
+  binarymime: boolean;
   /** a command line with its CRLF */
   lineBytesMax: number;
   /** octets of a line that is too long, before the session is ended */
   endlessLineBytesMax: number;
   recipientsMax: number;
+  /** MAIL commands of one session: a sender with more connects again */
+  mailsMax: number;
   /** 5xx replies since the last accepted message */
   errorsMax: number;
-  /** NOOP, RSET, VRFY, HELP, EHLO and HELO since the last accepted message */
+  /** NOOP, RSET, VRFY, HELP, EHLO, HELO, XCLIENT, XFORWARD and tiny chunks since the last accepted message */
   idleCommandsMax: number;
   /** a message, stuffed dots not counted */
   sizeBytesMax: number;
@@ -20,9 +26,12 @@ export interface SmtpSettings {
 }
 
 export const smtpDefaults: Omit<SmtpSettings, 'hostname' | 'starttls'> = {
+  protocol: 'smtp',
+  binarymime: false,
   lineBytesMax: 2048,
   endlessLineBytesMax: 65_536,
   recipientsMax: 1000,
+  mailsMax: 10_000,
   errorsMax: 20,
   idleCommandsMax: 100,
   sizeBytesMax: 50 * 1024 * 1024,
@@ -52,7 +61,13 @@ export const smtpCounters = {
   'smtp-starttls': 'STARTTLS commands accepted',
   'smtp-starttls-injection': 'sessions that sent commands in clear behind STARTTLS',
   'smtp-auth': 'AUTH commands, which this service refuses',
-  'smtp-bdat': 'BDAT commands, which are not offered',
+  'smtp-bdat-malformed': 'sessions ended because BDAT did not tell a number of octets',
+  'smtp-bdat-discarded': 'chunks read and dropped because they belonged to no message',
+  'smtp-sender-refused': 'transactions that the service refused at MAIL',
+  'smtp-too-many-mails': 'sessions ended after as many transactions as one may have',
+  'smtp-xclient': 'XCLIENT commands of trusted relays',
+  'smtp-xforward': 'XFORWARD commands of trusted relays',
+  'smtp-claim-refused': 'XCLIENT and XFORWARD of peers that are not trusted for it',
   'smtp-timeout': 'sessions ended because the peer was silent or too slow',
   'smtp-shutdown': 'sessions ended because the server stops',
 } as const;

@@ -9,6 +9,7 @@ import type {
   InboundTransaction,
   RecipientVerdict,
   Refusal,
+  SenderVerdict,
 } from '#protocols/smtp';
 import {
   createMessageParser,
@@ -44,7 +45,7 @@ export interface InboundOptions {
 }
 
 /** A message that came by a command on this machine: no peer, no session, no TLS. */
-export interface LocalTransaction extends Omit<InboundTransaction, 'peer' | 'helo' | 'protocol' | 'tls'> {
+export interface LocalTransaction extends Pick<InboundTransaction, 'mailFrom' | 'parameters'> {
   readonly peer: null;
   readonly helo: null;
   readonly protocol: 'LOCAL';
@@ -53,6 +54,7 @@ export interface LocalTransaction extends Omit<InboundTransaction, 'peer' | 'hel
 
 /** What the SMTP engine asks, and the command line by the same way. */
 export interface Inbound extends InboundService {
+  sender(transaction: InboundTransaction | LocalTransaction): SenderVerdict;
   recipient(transaction: InboundTransaction | LocalTransaction, address: string): Promise<RecipientVerdict>;
   begin(
     transaction: InboundTransaction | LocalTransaction,
@@ -81,6 +83,14 @@ export const createInbound = (options: InboundOptions): Inbound => {
     address: string,
   ): Promise<RecipientVerdict> => {
     if (options.isDiskNearlyFull?.() === true) return diskNearlyFull;
+    return resolve(address);
+  };
+
+  // Postfix too says so at MAIL: a sender with many recipients learns it at once.
+  const sender = (): SenderVerdict =>
+    options.isDiskNearlyFull?.() === true ? diskNearlyFull : { kind: 'accepted' };
+
+  const resolve = async (address: string): Promise<RecipientVerdict> => {
     try {
       const verdict = await writer.resolve(address);
       switch (verdict.kind) {
@@ -101,6 +111,15 @@ export const createInbound = (options: InboundOptions): Inbound => {
       logger.warn('recipient could not be looked up', { code: codeOf(error) });
       return tryLater;
     }
+  };
+
+  /** Recipients that have gone between RCPT and the end of the message, by index. */
+  const lostSince = async (recipients: readonly AcceptedRecipient[]): Promise<Map<number, Refusal>> => {
+    const lost = new Map<number, Refusal>();
+    const verdicts = await Promise.all(recipients.map(({ address }) => resolve(address)));
+    for (const [index, verdict] of verdicts.entries())
+      if (verdict.kind === 'refused') lost.set(index, verdict);
+    return lost;
   };
 
   const begin = (
@@ -145,9 +164,15 @@ export const createInbound = (options: InboundOptions): Inbound => {
       }
       const { id, sha256Hex, sizeBytes } = completed;
       const { peer, helo, protocol, tls, mailFrom } = transaction;
+      const except = protocol?.includes('LMTP') === true ? await lostSince(recipients) : new Map();
+      const taking = recipients.filter((_, index) => !except.has(index));
+      if (taking.length === 0) {
+        await discard();
+        return { kind: 'accepted', id, sha256Hex, except };
+      }
       const results = [`${options.hostname}; none`];
       const common = commonPrefix({
-        from: peer === null ? null : { helo, address: peer.address },
+        from: peer === null ? null : { helo, address: peer.address, name: peer.name, via: peer.via },
         hostname: options.hostname,
         protocol,
         tls,
@@ -158,14 +183,14 @@ export const createInbound = (options: InboundOptions): Inbound => {
         results,
         origin: options.origin(),
       });
-      const salted = recipients.map(({ address }) => ({ address, salt: options.random(saltBytes) }));
+      const salted = taking.map(({ address }) => ({ address, salt: options.random(saltBytes) }));
       const tree = await buildRecipientsTree(salted, options.random);
       const message = sealer.seal({
         kind: 'received',
         evidence: {
-          env: encodeEnvelope({ mailFrom, parameters: parametersOf(transaction) }),
+          env: encodeEnvelope({ mailFrom, parameters: transaction.parameters }),
           ses: encodeSession({
-            ...(peer === null ? {} : { peer: peer.address, port: peer.port, helo }),
+            ...(peer === null ? {} : { ...peerEvidence(peer), helo }),
             protocol,
             ...(tls === null
               ? {}
@@ -185,7 +210,7 @@ export const createInbound = (options: InboundOptions): Inbound => {
         parsed: parser.end(),
       });
       const copies = new Map<string, SealedRecipient>();
-      for (const [at, { address, key }] of recipients.entries()) {
+      for (const [at, { address, key, dsn }] of taking.entries()) {
         const place = tree.places[at];
         const salt = salted[at]?.salt;
         if (place === undefined || salt === undefined) throw new Error('every recipient has its place');
@@ -193,7 +218,7 @@ export const createInbound = (options: InboundOptions): Inbound => {
         for (const account of key.split(' ')) {
           // An account that two of the addresses lead to gets one copy, as the first of them.
           if (!copies.has(account))
-            copies.set(account, { account, address, prefix, proof: { ...place, salt } });
+            copies.set(account, { account, address, prefix, proof: { ...place, salt }, dsn });
         }
       }
       try {
@@ -203,8 +228,8 @@ export const createInbound = (options: InboundOptions): Inbound => {
           await discard();
           return refusal(451, '4.3.0', outcome.text);
         }
-        logger.info('message received', { id, sizeBytes, recipients: recipients.length, protocol });
-        return { kind: 'accepted', id, sha256Hex };
+        logger.info('message received', { id, sizeBytes, recipients: taking.length, protocol });
+        return { kind: 'accepted', id, sha256Hex, ...(except.size === 0 ? {} : { except }) };
       } catch (error) {
         logger.warn('message not taken', { id, code: codeOf(error) });
         await discard();
@@ -239,14 +264,15 @@ export const createInbound = (options: InboundOptions): Inbound => {
     };
   };
 
-  return { recipient, begin };
+  return { sender, recipient, begin };
 };
 
-/** MAIL parameters that matter to what was said about the message, as they were given. */
-const parametersOf = (transaction: InboundTransaction | LocalTransaction): string[] => [
-  ...(transaction.sizeDeclared === null ? [] : [`SIZE=${transaction.sizeDeclared}`]),
-  ...(transaction.body === '8BITMIME' ? ['BODY=8BITMIME'] : []),
-  ...(transaction.smtpUtf8 ? ['SMTPUTF8'] : []),
-];
+/** `unix` for a Unix socket: nobody's address. */
+const peerEvidence = ({ address, port, name, via }: InboundTransaction['peer']) => ({
+  peer: address === '' ? (via.length === 0 ? 'unix' : 'unknown') : address,
+  ...(address === '' ? {} : { port }),
+  ...(name === null ? {} : { name }),
+  via: via.map(({ by, address: of }) => `${by} ${of === '' ? 'unix' : of}`),
+});
 
 const codeOf = (error: unknown): string => (error instanceof FengniError ? error.code : String(error));

@@ -7,7 +7,7 @@ const lineBytesMax = 997;
 
 export interface TraceFields {
   /** the peer, and what it called itself in EHLO or HELO; null for a message that came by a command on this machine */
-  from: { helo: string; address: string } | null;
+  from: TraceOrigin | null;
   hostname: string;
   /** ESMTPS and its like (RFC 3848), or LOCAL */
   protocol: string;
@@ -23,6 +23,16 @@ export interface TraceFields {
   origin: string;
 }
 
+export interface TraceOrigin {
+  helo: string;
+  /** an IP address; empty on a Unix socket, and where a relay does not know it */
+  address: string;
+  /** a host name that a relay claims, or null */
+  name: string | null;
+  /** whose word it is (`Via` of `#protocols/smtp`) */
+  via: readonly { by: string; address: string }[];
+}
+
 /**
  * The trace fields that every copy of a transaction shares, from `Received` to `Fengni-Seal`: what the leaf's `pre` commits to.
  *
@@ -30,7 +40,7 @@ export interface TraceFields {
  */
 export const commonPrefix = (fields: TraceFields): Uint8Array => {
   const { from, tls, onlyRecipient } = fields;
-  const peer = from === null ? '' : `from ${heloWord(from.helo)} (${addressLiteral(from.address)}) `;
+  const peer = from === null ? '' : `from ${heloWord(from.helo)} ${originWords(from)} `;
   const received =
     `Received: ${peer}by ${fields.hostname} with ${fields.protocol}` +
     `${tls === null ? '' : ` (using ${tls.version} with cipher ${tls.cipher})`} id ${fields.id}`;
@@ -57,6 +67,15 @@ const lines = (all: readonly string[]): Uint8Array => utf8(all.map((line) => `${
 
 /** A domain or address literal as it was sent; what could not be one is not repeated in a field that others parse. */
 const heloWord = (helo: string): string => (/^[\p{L}\p{N}._:[\]-]{1,255}$/u.test(helo) ? helo : 'unknown');
+
+/** The TCP-info of RFC 5321 §4.4; what others only claim is named as that. */
+const originWords = ({ address, name, via }: TraceOrigin): string => {
+  const known = address === '' ? (via.length === 0 ? 'local socket' : 'unknown') : addressLiteral(address);
+  const claims = via.map(
+    ({ by, address: of }) => ` (as ${of === '' ? 'a local relay' : addressLiteral(of)} says by ${by})`,
+  );
+  return `(${name === null ? '' : `${heloWord(name)} `}${known})${claims.join('')}`;
+};
 
 /** @source RFC 5321 §4.1.3 */
 const addressLiteral = (address: string): string =>

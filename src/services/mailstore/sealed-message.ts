@@ -46,6 +46,8 @@ export interface SealedRecipient {
   prefix: Uint8Array;
   /** its place under the leaf's `rcp` */
   proof: { index: number; path: readonly Uint8Array[]; salt: Uint8Array };
+  /** what the sender asked to be told of it (RFC 3461 §4.1, §4.2), or null */
+  dsn?: { notify: string | null; orcpt: string | null } | null;
 }
 
 /** Texts that the leaf commits to, complete before the message is answered. */

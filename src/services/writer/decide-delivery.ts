@@ -40,6 +40,7 @@ export const deliver = (
         flags: [],
         uidl: uidlOf(state.mailbox(mailbox)?.uidValidity ?? 0, uid),
         recipient: recipientProof(recipient.proof),
+        ...(recipient.dsn == null ? {} : { dsn: recipient.dsn }),
       });
       state.touched.add(account);
       notify({ account, mailbox, modSeq, origin: '' });

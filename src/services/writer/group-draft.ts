@@ -139,7 +139,7 @@ export class GroupDraft {
   deliver(content: DeliverContent): DeliverEvent {
     const { ref, fileKey } = this.freshKey();
     const placed = this.#sealed('DELIVER', ref, fileKey, encodeDeliver(content, this.#salt()));
-    const { recipient: _, ...fields } = content;
+    const { recipient: _recipient, dsn: _dsn, ...fields } = content;
     const event: DeliverEvent = { type: 'deliver', seq: placed.seq, at: placed.at, key: ref, ...fields };
     this.events.push(event);
     return event;

@@ -23,6 +23,8 @@ export interface RecipientProof {
 
 export interface DeliverContent extends Omit<DeliverEvent, 'type' | 'seq' | 'at' | 'key'> {
   recipient: RecipientProof | null;
+  /** what the sender asked to be told of this recipient (RFC 3461); left out where it said nothing */
+  dsn?: { notify: string | null; orcpt: string | null };
 }
 
 /** The plaintext head of a MSG frame: salts, digests and evidence of one original; nothing about recipients. */
@@ -89,6 +91,7 @@ export const encodeDeliver = (content: DeliverContent, salt: string): Uint8Array
       account: content.account,
       address: content.address,
       date: content.dateMs,
+      ...(content.dsn === undefined ? {} : { dsn: { notify: content.dsn.notify, orcpt: content.dsn.orcpt } }),
       email: content.emailId,
       flags: content.flags,
       mailbox: content.mailbox,
@@ -110,10 +113,14 @@ export const encodeDeliver = (content: DeliverContent, salt: string): Uint8Array
 export const decodeDeliver = (octets: Uint8Array): DeliverContent => {
   const fields = new Fields(octets, 'DELIVER');
   const proof = fields.nullable('rcp');
+  const dsn = Object.hasOwn(fields.all, 'dsn') ? fields.object('dsn') : null;
   return {
     account: fields.text('account'),
     address: fields.text('address'),
     dateMs: fields.number('date'),
+    ...(dsn === null
+      ? {}
+      : { dsn: { notify: dsn.nullableText('notify'), orcpt: dsn.nullableText('orcpt') } }),
     emailId: fields.text('email'),
     flags: fields.texts('flags'),
     mailbox: fields.text('mailbox'),

@@ -13,9 +13,13 @@ export interface EnvelopeEvidence {
 
 /** Who gave us the message, and how. A value that does not apply is left out. */
 export interface SessionEvidence {
-  /** the peer's address; none for a message that came by a command on this machine */
+  /** the peer's address, or `unix` for a Unix socket; none for a message that came by a command on this machine */
   readonly peer?: string;
   readonly port?: number;
+  /** its host name, where a relay claims one */
+  readonly name?: string;
+  /** `XFORWARD 192.0.2.1`: whose word the lines above are, from the one that was connected to us on; none: we saw it ourselves */
+  readonly via?: readonly string[];
   /** what EHLO, HELO or LHLO named */
   readonly helo?: string;
   /** the `with` word of the Received field (ESMTPS, LMTP, …) or IMAP, JMAP, IMPORT, … */
@@ -52,6 +56,8 @@ export const encodeSession = (session: SessionEvidence): Uint8Array =>
   lines([
     ['peer', session.peer],
     ['port', session.port === undefined ? undefined : String(session.port)],
+    ['name', session.name],
+    ...(session.via ?? []).map((via): Line => ['via', via]),
     ['helo', session.helo],
     ['protocol', session.protocol],
     ['account', session.account],

@@ -60,13 +60,11 @@ export const command: Command = {
         protocol: 'LOCAL',
         tls: null,
         mailFrom,
-        smtpUtf8: /[^\x20-\x7e]/.test(mailFrom + address),
-        body: '8BITMIME',
-        sizeDeclared: null,
+        parameters: ['BODY=8BITMIME', ...(/[^\x20-\x7e]/.test(mailFrom + address) ? ['SMTPUTF8'] : [])],
       };
       const verdict = await inbound.recipient(transaction, address);
       if (verdict.kind === 'refused') throw refusedFault(verdict);
-      const delivery = inbound.begin(transaction, [{ address, key: verdict.key }]);
+      const delivery = inbound.begin(transaction, [{ address, key: verdict.key, dsn: null }]);
       for (const piece of mail.pieces) await delivery.write(piece);
       const outcome = await delivery.finish();
       if (outcome.kind === 'refused') throw refusedFault(outcome);
