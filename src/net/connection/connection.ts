@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket, type TLSSocketOptions } from 'node:tls';
 import type { Deadlines, Expiring } from './deadlines.ts';
 import { negotiatedGroup } from './negotiated-group.ts';
-import { plainAddress } from './session-gate.ts';
+import { plainAddress } from './networks.ts';
 
 /** What the session ran over, for `Received`, the `ses` commitment and the log. */
 export interface TlsFacts {
@@ -52,6 +52,14 @@ export type CloseCause =
   /** `destroy` was called */
   | 'destroyed';
 
+export interface ConnectionPeer {
+  /** an IP address; empty on a Unix socket */
+  readonly address: string;
+  readonly port: number;
+  /** the address of the proxy whose word this is; null: we see the peer ourselves */
+  readonly proxy: string | null;
+}
+
 export interface ConnectionOptions {
   socket: Socket;
   events: ConnectionEvents;
@@ -60,6 +68,8 @@ export interface ConnectionOptions {
   security: 'implicit' | 'none';
   /** null where there is no certificate: `startTls` must not be called then */
   tls: ServerTls | null;
+  /** who it is served as; left out: as the socket says */
+  peer?: ConnectionPeer;
   /** protocol names that are served (RFC 7301); a client that offers only others is refused, one that offers none is served */
   alpn: readonly string[];
   /** time for a handshake */
@@ -74,7 +84,7 @@ export interface ConnectionOptions {
  * It has no protocol. Reading begins at once; events come after `openConnection` returned.
  */
 export interface Connection {
-  readonly peer: { readonly address: string; readonly port: number };
+  readonly peer: ConnectionPeer;
   readonly local: { readonly address: string; readonly port: number };
   readonly tls: TlsFacts | null;
   /** octets that wait in this process for the peer to take */
@@ -110,7 +120,7 @@ const lingerMsDefault = 5_000;
 type Phase = 'handshake' | 'open' | 'ending' | 'closed';
 
 class AcceptedConnection implements Connection, Expiring {
-  readonly peer: { readonly address: string; readonly port: number };
+  readonly peer: ConnectionPeer;
   readonly local: { readonly address: string; readonly port: number };
   tls: TlsFacts | null = null;
   deadlineAtMs = Number.POSITIVE_INFINITY;
@@ -125,7 +135,11 @@ class AcceptedConnection implements Connection, Expiring {
     const { socket } = options;
     this.#options = options;
     this.#socket = socket;
-    this.peer = { address: plainAddress(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 };
+    this.peer = options.peer ?? {
+      address: plainAddress(socket.remoteAddress ?? ''),
+      port: socket.remotePort ?? 0,
+      proxy: null,
+    };
     this.local = { address: plainAddress(socket.localAddress ?? ''), port: socket.localPort ?? 0 };
     // Replies go out in one write each batch: waiting for more (Nagle) would only add the peer's delayed ACK.
     socket.setNoDelay(true);
@@ -139,6 +153,8 @@ class AcceptedConnection implements Connection, Expiring {
       queueMicrotask(() => {
         if (this.#phase === 'open') options.events.opened();
       });
+      // One that was behind a proxy stopped at the end of its header.
+      if (socket.isPaused()) socket.resume();
     }
   }
 

@@ -1,5 +1,6 @@
-import { BlockList, isIPv4, isIPv6 } from 'node:net';
+import { isIPv6 } from 'node:net';
 import type { Clock } from '#base/clock';
+import { networksOf, plainAddress } from './networks.ts';
 
 export interface SessionGateSettings {
   /** sessions at one time from an IPv4 address or an IPv6 /64 */
@@ -26,11 +27,24 @@ export type Admission =
 /** Decides whether one more session from an address is served. One gate may serve several listeners. */
 export interface SessionGate {
   admit(address: string): Admission;
+  /** whether its number and rate are not limited */
+  isTrusted(address: string): boolean;
+  /**
+   * Sessions here by what they are counted under, of those with the most of them, `reportedMin` at least: what other processes hear, so
+   * that an address has its limit once and not once a process.
+   */
+  report(): Readonly<Record<string, number>>;
+  /** Sessions in other processes, which count as if they were here. */
+  hear(elsewhere: Readonly<Record<string, number>>): void;
   /** sessions admitted and not released */
   readonly sessions: number;
   /** addresses that are remembered */
   readonly addresses: number;
 }
+
+/** fewer sessions than this are nobody else's matter */
+const reportedMin = 5;
+const reportedMax = 1_000;
 
 interface Visitor {
   sessions: number;
@@ -45,7 +59,10 @@ interface Visitor {
  * Memory: one entry for each address with a session or a session less than a second ago; the others are swept.
  */
 export const createSessionGate = (settings: SessionGateSettings, clock: Clock): SessionGate => {
-  const trusted = blockListOf(settings.trusted);
+  const trusted = networksOf(settings.trusted);
+  // A Unix socket is reached by those whom its mode lets in.
+  const isTrusted = (address: string): boolean => address === 'unix' || trusted.has(address);
+  let elsewhere: Readonly<Record<string, number>> = {};
   const visitors = new Map<string, Visitor>();
   let sessions = 0;
   let sweepAtSize = 1024;
@@ -64,6 +81,19 @@ export const createSessionGate = (settings: SessionGateSettings, clock: Clock): 
     get addresses() {
       return visitors.size;
     },
+    isTrusted,
+    report: () =>
+      Object.fromEntries(
+        [...visitors]
+          .flatMap(([key, visitor]) =>
+            visitor.sessions >= reportedMin ? [[key, visitor.sessions] as const] : [],
+          )
+          .sort(([, left], [, right]) => right - left)
+          .slice(0, reportedMax),
+      ),
+    hear: (counts) => {
+      elsewhere = counts;
+    },
     admit: (address) => {
       const nowMs = clock.monotonicMs();
       const key = addressKey(address);
@@ -78,8 +108,9 @@ export const createSessionGate = (settings: SessionGateSettings, clock: Clock): 
         visitor.refilledAtMs = nowMs;
       }
       if (sessions >= settings.sessionsMax) return { kind: 'refused', reason: 'full' };
-      if (!isTrusted(trusted, address)) {
-        if (visitor.sessions >= settings.sessionsPerAddressMax) {
+      if (!isTrusted(address)) {
+        const there = Object.hasOwn(elsewhere, key) ? (elsewhere[key] ?? 0) : 0;
+        if (visitor.sessions + there >= settings.sessionsPerAddressMax) {
           return { kind: 'refused', reason: 'too-many-sessions' };
         }
         if (visitor.tokens < 1) return { kind: 'refused', reason: 'too-many-a-second' };
@@ -102,13 +133,6 @@ export const createSessionGate = (settings: SessionGateSettings, clock: Clock): 
   };
 };
 
-/** An address as people write it: IPv4 out of its IPv6 mapping, no zone. */
-export const plainAddress = (address: string): string => {
-  const noZone = address.replace(/%.*$/, '');
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(noZone);
-  return mapped?.[1] ?? noZone;
-};
-
 /** What sessions are counted under: the IPv4 address, or the first 64 bits of an IPv6 address. */
 export const addressKey = (address: string): string => {
   const plain = plainAddress(address);
@@ -126,21 +150,4 @@ export const addressKey = (address: string): string => {
     .slice(0, 4)
     .map((group) => group.replace(/^0+(?=.)/, ''))
     .join(':');
-};
-
-const isTrusted = (trusted: BlockList, address: string): boolean => {
-  const plain = plainAddress(address);
-  if (isIPv4(plain)) return trusted.check(plain, 'ipv4');
-  return isIPv6(plain) && trusted.check(plain, 'ipv6');
-};
-
-const blockListOf = (blocks: readonly string[]): BlockList => {
-  const list = new BlockList();
-  for (const block of blocks) {
-    const [address = '', bits] = block.split('/');
-    const family = isIPv4(address) ? 'ipv4' : 'ipv6';
-    if (bits === undefined) list.addAddress(address, family);
-    else list.addSubnet(address, Number(bits), family);
-  }
-  return list;
 };

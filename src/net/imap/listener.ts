@@ -1,17 +1,9 @@
-import type { Socket } from 'node:net';
-import type { Clock } from '#base/clock';
-import type { Logger } from '#base/logger';
 import {
-  type CloseCause,
   type Connection,
-  type ConnectionEvents,
-  type Counters,
-  createDeadlines,
-  type Deadlines,
-  openConnection,
-  plainAddress,
-  type ServerTls,
-  type SessionGate,
+  createSessionServer,
+  type SessionDriver,
+  type SessionServer,
+  type SessionServerBasics,
 } from '#net/connection';
 import {
   type ConnectionFacts,
@@ -22,39 +14,19 @@ import {
 } from '#protocols/imap';
 import type { ImapServerSettings } from './settings.ts';
 
-export interface ImapListenerOptions {
+export interface ImapListenerOptions extends SessionServerBasics {
   settings: ImapServerSettings;
+  /** without a certificate nobody can log in */
   login: ImapLogin;
-  /** null where there is no certificate: then nobody can log in */
-  tls: ServerTls | null;
-  gate: SessionGate;
-  counters: Counters;
-  clock: Clock;
-  log: Logger;
   /** whether the store's `copy` can move (RFC 6851) */
   move: boolean;
-  /** how late a time-out may be acted on */
-  sweepEveryMs?: number;
 }
 
-export interface ImapListener {
-  /** Serves a connection; `implicit` begins with a TLS handshake. */
-  accept(socket: Socket, security?: 'none' | 'implicit'): void;
-  /** sessions that are open */
-  readonly sessions: number;
-  /** Ends in order: no new session, `BYE` after the command at hand; what is still open after `graceMs` is closed. */
-  drain(graceMs: number): Promise<void>;
-  /** Acts on the time-outs that are due; a timer does it otherwise. */
-  sweep(): void;
-}
+export type ImapListener = SessionServer;
 
 /** The socket side of IMAP: feeds sessions, writes what they say, keeps their time. */
 export const createImapListener = (options: ImapListenerOptions): ImapListener => {
-  const { gate, counters, settings } = options;
-  const deadlines = createDeadlines({
-    clock: options.clock,
-    ...(options.sweepEveryMs === undefined ? {} : { everyMs: options.sweepEveryMs }),
-  });
+  const { counters, settings } = options;
   const server = new ImapServer({
     login: options.login,
     log: options.log,
@@ -63,76 +35,22 @@ export const createImapListener = (options: ImapListenerOptions): ImapListener =
     sessionsPerAccountMax: settings.sessionsPerAccountMax,
     appendBytesMax: settings.appendBytesMax,
   });
-  const drivers = new Set<Driver>();
-  let draining = false;
-  let allClosed = (): void => {};
-
-  const refuse = (socket: Socket, security: 'none' | 'implicit', text: string): void => {
-    socket.on('error', () => {});
-    socket.setTimeout(5_000, () => socket.destroy());
-    // With TLS from the start a refusal is not worth a handshake.
-    if (security === 'implicit') socket.destroy();
-    else socket.end(`* BYE [UNAVAILABLE] ${text}\r\n`).resume();
-  };
-
-  return {
-    get sessions() {
-      return drivers.size;
-    },
-    sweep: () => deadlines.sweep(),
-    accept: (socket, security = 'none') => {
-      const { remoteAddress } = socket;
-      if (remoteAddress === undefined) {
-        // The peer was gone before we came to it.
-        socket.on('error', () => {});
-        socket.destroy();
-        return;
-      }
-      if (draining) {
-        refuse(socket, security, 'Shutting down');
-        return;
-      }
-      const admission = gate.admit(remoteAddress);
-      if (admission.kind === 'refused') {
-        const { reason } = admission;
-        counters.count(`imap-session-refused-${reason}`);
-        options.log.debug('imap session refused', { peer: plainAddress(remoteAddress), reason });
-        refuse(socket, security, 'Too many sessions, try again later');
-        return;
-      }
-      counters.count('imap-session');
-      const driver = new Driver(server, options, () => {
-        admission.release();
-        drivers.delete(driver);
-        if (drivers.size === 0) allClosed();
-      });
-      drivers.add(driver);
-      driver.open(socket, security, deadlines);
-    },
-    drain: async (graceMs) => {
-      draining = true;
-      const closed = new Promise<void>((resolve) => {
-        allClosed = resolve;
-      });
-      if (drivers.size === 0) allClosed();
-      for (const driver of [...drivers]) driver.shutDown();
-      const timer = setTimeout(() => {
-        for (const driver of [...drivers]) driver.destroy();
-      }, graceMs);
-      await closed;
-      clearTimeout(timer);
-      deadlines.close();
-    },
-  };
+  return createSessionServer({
+    ...options,
+    name: 'imap',
+    alpn: ['imap'],
+    refusal: (reason) =>
+      `* BYE [UNAVAILABLE] ${reason === 'draining' ? 'Shutting down' : 'Too many sessions, try again later'}\r\n`,
+    driver: () => new Driver(server, options),
+  });
 };
 
 const nowhere: ConnectionFacts = { peer: { address: '', port: 0 }, tls: null };
 
 /** One connection and its session. */
-class Driver implements ConnectionEvents, ImapTransport {
+class Driver implements SessionDriver, ImapTransport {
   readonly #server: ImapServer;
   readonly #options: ImapListenerOptions;
-  readonly #released: () => void;
   #connection: Connection | null = null;
   #session: ImapSession | null = null;
   /** the first octet has come: it was none of a TLS hello */
@@ -140,15 +58,13 @@ class Driver implements ConnectionEvents, ImapTransport {
   /** the client does not take what was sent */
   #stalled = false;
 
-  constructor(server: ImapServer, options: ImapListenerOptions, released: () => void) {
+  constructor(server: ImapServer, options: ImapListenerOptions) {
     this.#server = server;
     this.#options = options;
-    this.#released = released;
   }
 
-  open(socket: Socket, security: 'none' | 'implicit', deadlines: Deadlines): void {
-    const { tls } = this.#options;
-    this.#connection = openConnection({ socket, events: this, deadlines, security, tls, alpn: ['imap'] });
+  attach(connection: Connection): void {
+    this.#connection = connection;
   }
 
   shutDown(): void {
@@ -211,12 +127,10 @@ class Driver implements ConnectionEvents, ImapTransport {
     this.#stalled = true;
   }
 
-  closed(cause: CloseCause): void {
-    if (cause === 'handshake-failed') this.#options.counters.count('imap-tls-handshake-failed');
+  closed(): void {
     const session = this.#session;
     this.#session = null;
     session?.closed();
-    this.#released();
   }
 
   // What the session asks for.

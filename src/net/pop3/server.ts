@@ -1,18 +1,10 @@
-import type { Socket } from 'node:net';
-import type { Clock } from '#base/clock';
 import { FengniError } from '#base/errors';
-import type { Logger } from '#base/logger';
 import {
-  type CloseCause,
   type Connection,
-  type ConnectionEvents,
-  type Counters,
-  createDeadlines,
-  type Deadlines,
-  openConnection,
-  plainAddress,
-  type ServerTls,
-  type SessionGate,
+  createSessionServer,
+  type SessionDriver,
+  type SessionServer,
+  type SessionServerBasics,
 } from '#net/connection';
 import {
   ContentEncoder,
@@ -29,104 +21,31 @@ import {
 } from '#protocols/pop3';
 import type { Pop3ServerSettings } from './settings.ts';
 
-export interface Pop3ServerOptions {
+export interface Pop3ServerOptions extends SessionServerBasics {
+  /** `stls` is false where there is no certificate, and then nobody can log in */
   settings: Pop3ServerSettings;
   login: Pop3Login;
-  /** null where there is no certificate; `settings.stls` is false then, and nobody can log in */
-  tls: ServerTls | null;
-  gate: SessionGate;
-  counters: Counters;
-  clock: Clock;
-  log: Logger;
-  /** how late a time-out may be acted on */
-  sweepEveryMs?: number;
 }
 
-export interface Pop3Server {
-  /** Serves a connection; `implicit` begins with a TLS handshake. */
-  accept(socket: Socket, security?: 'none' | 'implicit'): void;
-  /** sessions that are open */
-  readonly sessions: number;
-  /** Ends in order: no new session, the reply at hand is finished; what is still open after `graceMs` is closed. */
-  drain(graceMs: number): Promise<void>;
-  /** Acts on the time-outs that are due; a timer does it otherwise. */
-  sweep(): void;
-}
+export type Pop3Server = SessionServer;
 
 /** The socket side of POP3: feeds sessions, does what they say, keeps their time. */
-export const createPop3Server = (options: Pop3ServerOptions): Pop3Server => {
-  const { gate, counters } = options;
-  const deadlines = createDeadlines({
-    clock: options.clock,
-    ...(options.sweepEveryMs === undefined ? {} : { everyMs: options.sweepEveryMs }),
+export const createPop3Server = (options: Pop3ServerOptions): Pop3Server =>
+  createSessionServer({
+    ...options,
+    name: 'pop3',
+    alpn: ['pop3'],
+    refusal: (reason) =>
+      refusePop3Session(
+        'SYS/TEMP',
+        reason === 'draining' ? 'Shutting down' : 'Too many sessions, try again later',
+      ),
+    driver: () => new Driver(options),
   });
-  const drivers = new Set<Driver>();
-  let draining = false;
-  let allClosed = (): void => {};
-
-  const refuse = (socket: Socket, security: 'none' | 'implicit', text: string): void => {
-    socket.on('error', () => {});
-    socket.setTimeout(5_000, () => socket.destroy());
-    // With TLS from the start a refusal is not worth a handshake.
-    if (security === 'implicit') socket.destroy();
-    else socket.end(refusePop3Session('SYS/TEMP', text)).resume();
-  };
-
-  return {
-    get sessions() {
-      return drivers.size;
-    },
-    sweep: () => deadlines.sweep(),
-    accept: (socket, security = 'none') => {
-      const { remoteAddress } = socket;
-      if (remoteAddress === undefined) {
-        // The peer was gone before we came to it.
-        socket.on('error', () => {});
-        socket.destroy();
-        return;
-      }
-      if (draining) {
-        refuse(socket, security, 'Shutting down');
-        return;
-      }
-      const admission = gate.admit(remoteAddress);
-      if (admission.kind === 'refused') {
-        const { reason } = admission;
-        counters.count(`pop3-session-refused-${reason}`);
-        options.log.debug('pop3 session refused', { peer: plainAddress(remoteAddress), reason });
-        refuse(socket, security, 'Too many sessions, try again later');
-        return;
-      }
-      counters.count('pop3-session');
-      const driver = new Driver(options, () => {
-        admission.release();
-        drivers.delete(driver);
-        if (drivers.size === 0) allClosed();
-      });
-      drivers.add(driver);
-      driver.open(socket, security, deadlines);
-    },
-    drain: async (graceMs) => {
-      draining = true;
-      const closed = new Promise<void>((resolve) => {
-        allClosed = resolve;
-      });
-      if (drivers.size === 0) allClosed();
-      for (const driver of [...drivers]) driver.shutDown();
-      const timer = setTimeout(() => {
-        for (const driver of [...drivers]) driver.destroy();
-      }, graceMs);
-      await closed;
-      clearTimeout(timer);
-      deadlines.close();
-    },
-  };
-};
 
 /** One connection and its session. */
-class Driver implements ConnectionEvents {
+class Driver implements SessionDriver {
   readonly #options: Pop3ServerOptions;
-  readonly #released: () => void;
   #connection: Connection | null = null;
   #session: Pop3Session | null = null;
   #maildrop: Maildrop | null = null;
@@ -141,23 +60,17 @@ class Driver implements ConnectionEvents {
   /** wakes what waits for the client to take what was sent, or for the end */
   #wake: (() => void) | null = null;
 
-  constructor(options: Pop3ServerOptions, released: () => void) {
+  constructor(options: Pop3ServerOptions) {
     this.#options = options;
-    this.#released = released;
   }
 
-  open(socket: Socket, security: 'none' | 'implicit', deadlines: Deadlines): void {
-    const { tls } = this.#options;
-    this.#connection = openConnection({ socket, events: this, deadlines, security, tls, alpn: ['pop3'] });
+  attach(connection: Connection): void {
+    this.#connection = connection;
   }
 
   shutDown(): void {
     if (this.#session === null) this.#connection?.destroy();
     else this.#do((session) => session.shutDown());
-  }
-
-  destroy(): void {
-    this.#connection?.destroy();
   }
 
   opened(): void {
@@ -191,16 +104,14 @@ class Driver implements ConnectionEvents {
     // A client that does not take what was sent gets no reply either.
     const sending = this.#session?.phase === 'sending';
     this.#do((session) => session.timeOut());
-    if (sending) this.destroy();
+    if (sending) this.#connection?.destroy();
   }
 
-  closed(cause: CloseCause): void {
-    if (cause === 'handshake-failed') this.#options.counters.count('pop3-tls-handshake-failed');
+  closed(): void {
     this.#session = null;
     this.#gathered = [];
     this.#wakeUp();
     if (!this.#quitting) this.#closeMaildrop();
-    this.#released();
   }
 
   #do(step: (session: Pop3Session) => readonly Pop3Effect[]): void {
@@ -217,7 +128,7 @@ class Driver implements ConnectionEvents {
       // A bug met by one session ends that session, not the others.
       this.#options.counters.count('pop3-bug');
       this.#options.log.error('pop3 session met a bug', { error: String(error) });
-      this.destroy();
+      this.#connection?.destroy();
     }
   }
 
@@ -306,7 +217,7 @@ class Driver implements ConnectionEvents {
       this.#options.counters.count('pop3-message-broken-off');
       this.#failed(error);
       this.#flush();
-      this.destroy();
+      this.#connection?.destroy();
       return;
     }
     this.#gather(encoder.finish());

@@ -26,6 +26,7 @@ export const pop3ServerCounters = {
   'pop3-session-refused-too-many-sessions': 'connections refused: their address has enough',
   'pop3-session-refused-too-many-a-second': 'connections refused: their address opens them too fast',
   'pop3-session-refused-full': 'connections refused: there are too many in all',
+  'pop3-proxy-refused': 'connections of proxies closed because of their PROXY header',
   'pop3-tls-handshake-failed': 'connections whose TLS handshake failed or took too long',
   'pop3-message-broken-off':
     'messages that could not be read to their end: the session was ended without the final dot',

@@ -55,6 +55,7 @@ const driver = async (sessions: number): Promise<void> => {
   const server = createSmtpServer({
     settings: { hostname: 'h', starttls: false, ...smtpServerDefaults },
     service: {
+      sender: () => ({ kind: 'accepted' }) as const,
       recipient: async () => ({ kind: 'accepted', key: 'k' }),
       begin: () => ({
         write: () => {},

@@ -15,6 +15,7 @@ import {
   type InboundService,
   type InboundTransaction,
   type RecipientVerdict,
+  type SenderVerdict,
   smtpCounters,
 } from '#protocols/smtp';
 import {
@@ -56,6 +57,14 @@ class FakeService implements InboundService {
     id: 'id',
     sha256Hex: createHash('sha256').update(body).digest('hex'),
   });
+
+  onSender: (transaction: InboundTransaction) => SenderVerdict | Promise<SenderVerdict> = () => ({
+    kind: 'accepted',
+  });
+
+  sender(transaction: InboundTransaction): SenderVerdict | Promise<SenderVerdict> {
+    return this.onSender(transaction);
+  }
 
   recipient(_transaction: InboundTransaction, address: string): Promise<RecipientVerdict> {
     return this.onRecipient(address);

@@ -1,18 +1,16 @@
-import type { Socket } from 'node:net';
 import type { Clock } from '#base/clock';
 import { FengniError } from '#base/errors';
 import type { Logger } from '#base/logger';
 import {
-  type CloseCause,
   type Connection,
-  type ConnectionEvents,
-  type Counters,
-  createDeadlines,
-  type Deadlines,
-  openConnection,
-  plainAddress,
-  type ServerTls,
-  type SessionGate,
+  createFloodLog,
+  createSessionServer,
+  type FloodLog,
+  networksOf,
+  type SessionDriver,
+  type SessionRefusal,
+  type SessionServer,
+  type SessionServerBasics,
   type TlsFacts,
 } from '#net/connection';
 import {
@@ -23,111 +21,77 @@ import {
   type InboundTransaction,
   type RecipientVerdict,
   refuseSession,
+  type SenderVerdict,
   type SmtpAnswer,
+  type SmtpCounter,
   type SmtpEffect,
   type SmtpSession,
 } from '#protocols/smtp';
+import { createManners, type Manners } from './manners.ts';
 import type { SmtpServerSettings } from './settings.ts';
 
-export interface SmtpServerOptions {
+export interface SmtpServerOptions extends SessionServerBasics {
+  /** `starttls` is false where there is no certificate */
   settings: SmtpServerSettings;
   service: InboundService;
-  /** null where there is no certificate; `settings.starttls` is false then */
-  tls: ServerTls | null;
-  gate: SessionGate;
-  counters: Counters;
+}
+
+export type SmtpServer = SessionServer;
+
+/** The socket side of SMTP and LMTP reception: feeds sessions, does what they say, keeps their time. */
+export const createSmtpServer = (options: SmtpServerOptions): SmtpServer => {
+  const { settings, clock, log, gate } = options;
+  const shared: Shared = {
+    ...options,
+    ended: createFloodLog(log, clock, 'smtp sessions met a limit'),
+    manners: createManners(clock),
+    isTrusted: (address) => address === '' || gate.isTrusted(address),
+    relays: networksOf(settings.xclientFrom),
+  };
+  return createSessionServer({
+    ...options,
+    name: 'smtp',
+    alpn: [settings.protocol],
+    refusal: (reason) => refuseSession(settings.hostname, ...refusals[reason]),
+    driver: () => new Driver(shared),
+  });
+};
+
+const refusals: Readonly<Record<SessionRefusal, readonly [enhanced: string, text: string]>> = {
+  draining: ['4.3.2', 'Shutting down'],
+  full: ['4.3.2', 'Too many sessions, try again later'],
+  'too-many-sessions': ['4.7.0', 'Too many sessions from your address'],
+  'too-many-a-second': ['4.7.0', 'Too many new sessions from your address'],
+};
+
+interface Shared {
+  settings: SmtpServerSettings;
+  service: InboundService;
+  counters: SessionServerBasics['counters'];
   clock: Clock;
   log: Logger;
-  /** how late a time-out may be acted on */
-  sweepEveryMs?: number;
+  ended: FloodLog;
+  manners: Manners;
+  isTrusted(address: string): boolean;
+  relays: ReturnType<typeof networksOf>;
 }
 
-export interface SmtpServer {
-  /** Serves a connection; `implicit` begins with a TLS handshake. */
-  accept(socket: Socket, security?: 'none' | 'implicit'): void;
-  /** sessions that are open */
-  readonly sessions: number;
-  /**
-   * Ends in order: no new session, 421 4.3.2 to all that wait for a command, and to the others after the recipient or
-   * message at hand. What is still open after `graceMs` is closed.
-   */
-  drain(graceMs: number): Promise<void>;
-  /** Acts on the time-outs that are due; a timer does it otherwise. */
-  sweep(): void;
-}
-
-/** The socket side of SMTP reception: feeds sessions, does what they say, keeps their time. */
-export const createSmtpServer = (options: SmtpServerOptions): SmtpServer => {
-  const { settings, gate, counters } = options;
-  const deadlines = createDeadlines({
-    clock: options.clock,
-    ...(options.sweepEveryMs === undefined ? {} : { everyMs: options.sweepEveryMs }),
-  });
-  const drivers = new Set<Driver>();
-  let draining = false;
-  let allClosed = (): void => {};
-
-  const refuse = (socket: Socket, security: 'none' | 'implicit', enhanced: string, text: string): void => {
-    socket.on('error', () => {});
-    socket.setTimeout(5_000, () => socket.destroy());
-    // With TLS from the start a refusal is not worth a handshake.
-    if (security === 'implicit') socket.destroy();
-    else socket.end(refuseSession(settings.hostname, enhanced, text)).resume();
-  };
-
-  return {
-    get sessions() {
-      return drivers.size;
-    },
-    sweep: () => deadlines.sweep(),
-    accept: (socket, security = 'none') => {
-      const { remoteAddress } = socket;
-      if (remoteAddress === undefined) {
-        // The peer was gone before we came to it.
-        socket.on('error', () => {});
-        socket.destroy();
-        return;
-      }
-      if (draining) {
-        refuse(socket, security, '4.3.2', 'Shutting down');
-        return;
-      }
-      const admission = gate.admit(remoteAddress);
-      if (admission.kind === 'refused') {
-        const { reason } = admission;
-        counters.count(`smtp-session-refused-${reason}`);
-        options.log.debug('smtp session refused', { peer: plainAddress(remoteAddress), reason });
-        if (reason === 'full') refuse(socket, security, '4.3.2', 'Too many sessions, try again later');
-        else if (reason === 'too-many-sessions') {
-          refuse(socket, security, '4.7.0', 'Too many sessions from your address');
-        } else refuse(socket, security, '4.7.0', 'Too many new sessions from your address');
-        return;
-      }
-      counters.count('smtp-session');
-      const driver = new Driver(options, () => {
-        admission.release();
-        drivers.delete(driver);
-        if (drivers.size === 0) allClosed();
-      });
-      drivers.add(driver);
-      driver.open(socket, security, deadlines);
-    },
-    drain: async (graceMs) => {
-      draining = true;
-      const closed = new Promise<void>((resolve) => {
-        allClosed = resolve;
-      });
-      if (drivers.size === 0) allClosed();
-      for (const driver of [...drivers]) driver.shutDown();
-      const timer = setTimeout(() => {
-        for (const driver of [...drivers]) driver.destroy();
-      }, graceMs);
-      await closed;
-      clearTimeout(timer);
-      deadlines.close();
-    },
-  };
-};
+/** What a stranger's administrator may ask about: each has a line in the log, once a minute at most. */
+const limits: ReadonlySet<string> = new Set<SmtpCounter>([
+  'smtp-line-endless',
+  'smtp-bare-cr-or-lf-command',
+  'smtp-bare-cr-or-lf-data',
+  'smtp-too-many-recipients',
+  'smtp-too-many-errors',
+  'smtp-too-many-idle-commands',
+  'smtp-too-many-mails',
+  'smtp-endless-data',
+  'smtp-loop',
+  'smtp-timeout',
+  'smtp-starttls-injection',
+  'smtp-bdat-malformed',
+  'smtp-claim-refused',
+]);
 
 const failed = {
   kind: 'refused',
@@ -137,9 +101,8 @@ const failed = {
 } as const;
 
 /** One connection and its session. */
-class Driver implements ConnectionEvents {
-  readonly #options: SmtpServerOptions;
-  readonly #released: () => void;
+class Driver implements SessionDriver {
+  readonly #options: Shared;
   #connection: Connection | null = null;
   #session: SmtpSession | null = null;
   #delivery: InboundDelivery | null = null;
@@ -153,17 +116,17 @@ class Driver implements ConnectionEvents {
   #dataBeganAtMs = 0;
   #windowBeganAtMs = 0;
   #windowBeganAtBytes = 0;
+  /** the greeting is held back, to see whether the peer waits for it */
+  #pausing = false;
   /** we, not the peer, made the message wait in this window */
   #heldUp = false;
 
-  constructor(options: SmtpServerOptions, released: () => void) {
+  constructor(options: Shared) {
     this.#options = options;
-    this.#released = released;
   }
 
-  open(socket: Socket, security: 'none' | 'implicit', deadlines: Deadlines): void {
-    const { tls } = this.#options;
-    this.#connection = openConnection({ socket, events: this, deadlines, security, tls, alpn: ['smtp'] });
+  attach(connection: Connection): void {
+    this.#connection = connection;
   }
 
   shutDown(): void {
@@ -171,19 +134,33 @@ class Driver implements ConnectionEvents {
     else this.#do((session) => session.shutDown());
   }
 
-  destroy(): void {
-    this.#connection?.destroy();
-  }
-
   opened(): void {
     const connection = this.#connection;
     if (connection === null) return;
-    this.#session = createSmtpSession(this.#options.settings, connection.peer, connection.tls);
-    this.#do((session) => session.greet());
+    const { settings, manners, isTrusted, relays } = this.#options;
+    const { address, port, proxy } = connection.peer;
+    this.#session = createSmtpSession(
+      settings,
+      {
+        address,
+        port,
+        via: proxy === null ? [] : [{ by: 'PROXY', address: proxy }],
+        connected: proxy ?? address,
+        isTrustedRelay: relays.has(address),
+      },
+      connection.tls,
+    );
+    // With TLS the peer has waited already, for us and for each other's turns.
+    const pauseMs = connection.tls !== null || isTrusted(address) ? 0 : settings.greetPauseMs;
+    if (pauseMs > 0 && !manners.areKnown(address)) {
+      this.#pausing = true;
+      connection.expireAfter(pauseMs);
+    } else this.#do((session) => session.greet());
   }
 
   octets(chunk: Buffer): void {
-    this.#do((session) => session.feed(chunk));
+    if (this.#pausing) this.#interrupted();
+    else this.#do((session) => session.feed(chunk));
   }
 
   secured(tls: TlsFacts): void {
@@ -193,7 +170,8 @@ class Driver implements ConnectionEvents {
   }
 
   ended(): void {
-    this.#do((session) => session.peerEnded());
+    if (this.#pausing) this.#connection?.destroy();
+    else this.#do((session) => session.peerEnded());
   }
 
   drained(): void {
@@ -203,16 +181,31 @@ class Driver implements ConnectionEvents {
   expired(nowMs: number): void {
     const session = this.#session;
     if (session === null) return;
+    if (this.#pausing) {
+      this.#pausing = false;
+      this.#options.manners.learn(this.#connection?.peer.address ?? '');
+      this.#do(() => session.greet());
+      return;
+    }
     if (session.phase === 'data' && this.#keepsUp(session.dataBytes, nowMs)) this.#armData(nowMs);
     else this.#do(() => session.timeOut());
   }
 
-  closed(cause: CloseCause): void {
-    if (cause === 'handshake-failed') this.#options.counters.count('smtp-tls-handshake-failed');
+  closed(): void {
     this.#session = null;
     this.#queue = [];
     this.#abort();
-    this.#released();
+  }
+
+  /** RFC 5321 §4.3.1: the client waits for the greeting. One that does not will not read our replies either. */
+  #interrupted(): void {
+    const { counters, ended, settings } = this.#options;
+    this.#pausing = false;
+    this.#session = null;
+    counters.count('smtp-early-talker');
+    ended.note('smtp-early-talker');
+    this.#connection?.write(`554 5.5.1 ${settings.hostname} Wait for the greeting before you speak\r\n`);
+    this.#connection?.end();
   }
 
   #do(step: (session: SmtpSession) => SmtpEffect[]): void {
@@ -229,7 +222,7 @@ class Driver implements ConnectionEvents {
       // A bug met by one session ends that session, not the others.
       this.#options.counters.count('smtp-bug');
       this.#options.log.error('smtp session met a bug', { error: String(error) });
-      this.destroy();
+      this.#connection?.destroy();
     }
   }
 
@@ -245,7 +238,7 @@ class Driver implements ConnectionEvents {
     const session = this.#session;
     if (session === null) return;
     // RFC 2920 §3.2: replies to commands that came together go out together.
-    if (session.pendingBytes === 0 || (session.phase !== 'rcpt' && session.phase !== 'end')) this.#flush();
+    if (session.pendingBytes === 0 || !session.waiting) this.#flush();
     this.#arm();
   }
 
@@ -256,6 +249,10 @@ class Driver implements ConnectionEvents {
         return;
       case 'count':
         this.#options.counters.count(effect.name);
+        if (limits.has(effect.name)) this.#options.ended.note(effect.name);
+        return;
+      case 'mail':
+        this.#askSender(effect.transaction);
         return;
       case 'rcpt':
         this.#ask(effect.transaction, effect.address);
@@ -285,6 +282,16 @@ class Driver implements ConnectionEvents {
         this.#connection?.end();
         return;
     }
+  }
+
+  async #askSender(transaction: InboundTransaction): Promise<void> {
+    let verdict: SenderVerdict = failed;
+    try {
+      verdict = await this.#options.service.sender(transaction);
+    } catch (error) {
+      this.#failed(error);
+    }
+    this.#answer({ kind: 'mail', verdict });
   }
 
   async #ask(transaction: InboundTransaction, address: string): Promise<void> {
@@ -395,7 +402,8 @@ class Driver implements ConnectionEvents {
     }
     this.#inData = false;
     // The service has its own limit of time for a message (phase `end`); TLS has the connection's.
-    if (phase === 'command' || phase === 'rcpt') connection.expireAfter(this.#options.settings.commandMs);
+    if (phase === 'command' || phase === 'mail' || phase === 'rcpt')
+      connection.expireAfter(this.#options.settings.commandMs);
     else if (phase === 'end') connection.expireAfter(null);
   }
 

@@ -2,6 +2,10 @@ import { type SmtpSettings, smtpDefaults } from '#protocols/smtp';
 
 /** An SMTP listener's limits: those of the protocol and those of time. */
 export interface SmtpServerSettings extends SmtpSettings {
+  /** networks of relays that may say by XCLIENT and XFORWARD who is behind them */
+  xclientFrom: readonly string[];
+  /** time that a peer we do not know yet has to wait for the greeting, without a word; 0: none */
+  greetPauseMs: number;
   /** time for a peer to send its next command */
   commandMs: number;
   /**
@@ -21,6 +25,8 @@ export interface SmtpServerSettings extends SmtpSettings {
 
 export const smtpServerDefaults: Omit<SmtpServerSettings, 'hostname' | 'starttls'> = {
   ...smtpDefaults,
+  xclientFrom: [],
+  greetPauseMs: 0,
   commandMs: 300_000,
   dataMs: 600_000,
   dataBytesPerSecond: 10_000,
@@ -36,6 +42,8 @@ export const smtpServerCounters = {
   'smtp-session-refused-too-many-sessions': 'connections refused: their address has enough',
   'smtp-session-refused-too-many-a-second': 'connections refused: their address opens them too fast',
   'smtp-session-refused-full': 'connections refused: there are too many in all',
+  'smtp-proxy-refused': 'connections of proxies closed because of their PROXY header',
+  'smtp-early-talker': 'connections closed because they spoke before the greeting',
   'smtp-tls-handshake-failed': 'connections whose TLS handshake failed or took too long',
   'smtp-service-failed': 'calls of the service that threw: the peer was told 451',
   'smtp-bug': 'sessions ended by a bug of ours',
