@@ -55,6 +55,28 @@ const written = async (
 const segmentsOf = (machine: SimFs): string[] =>
   [...machine.contents(dataFolder).keys()].filter((path) => path.endsWith('.fseg')).sort();
 
+test('void octets that a power cut left behind a SEAL belong to the file as it is named; later ones do not', async () => {
+  const limits = { segmentFramesMax: 1 };
+  const { machine } = await written(1, 5, limits, false);
+  const sealed = segmentsOf(machine).at(-1) as string;
+  const append = (): void =>
+    machine.tamper(sealed, (octets) => Uint8Array.from([...octets, ...new Array(1_024).fill(7)]));
+  const [seal] = (await check(machine)).summary.segments === 1 ? [machine.contents().get(sealed)] : [];
+  assert(seal !== undefined && latin1(seal).split('"count":').length === 3, 'the only group holds a SEAL');
+  append();
+  const log = await openLog({ ...logOptions(machine), limits });
+  assert(log.kind === 'log');
+  await attemptGroup(log, { attempts: [] }, randomNumbers(1), false).committed;
+  await log.close();
+  assert(segmentsOf(machine).length > 1);
+  assert.deepEqual((await check(machine)).found, []);
+  append();
+  assert.deepEqual(
+    (await check(machine)).found.map(({ what }) => what.replace(/frame \d+/, 'frame N')),
+    ['SHA-256 of the file is not the one in the segment leaf of frame N', 'octets behind the SEAL'],
+  );
+});
+
 test('a good log has no deviation, also behind void ends and while it is written', async () => {
   const { machine } = await written(24);
   const { found, summary } = await check(machine);

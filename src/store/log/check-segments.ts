@@ -156,6 +156,8 @@ class Checker {
   readonly #destroyed: { epoch: number; slot: number; seq: number }[] = [];
   readonly #hashes = new Map<number, { file: string; revision: number; sha256: Uint8Array }>();
   readonly #named = new Set<number>();
+  /** where void octets follow the SEAL of a file: a cut of the power left them when the SEAL itself was on the disk, unless its hash is another */
+  readonly #behindSeal = new Map<number, number>();
   readonly #groups = new Map<number, number>();
   readonly #accepted = new Map<string, { from: number; to: number }[]>();
   /** seqs of the frames that are there, as runs */
@@ -515,8 +517,7 @@ class Checker {
         seq: groupFirst,
         what: 'a group without COMMIT',
       });
-    if (!isLast && closedBySeal && file.sizeBytes > end)
-      this.#options.deviation({ file: name, offset: end, seq: null, what: 'octets behind the SEAL' });
+    if (!isLast && closedBySeal && file.sizeBytes > end) this.#behindSeal.set(file.firstSeq, end);
   }
 
   #connect(
@@ -593,6 +594,9 @@ class Checker {
         seq,
         what: `SHA-256 of the file is not the one in the segment leaf of frame ${seq}`,
       });
+      const offset = this.#behindSeal.get(closed.number);
+      if (offset !== undefined)
+        this.#options.deviation({ file, offset, seq: null, what: 'octets behind the SEAL' });
     }
   }
 
