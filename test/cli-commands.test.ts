@@ -242,7 +242,7 @@ test('deliver takes a mail the ordinary way in: octets as they are, or LF made C
   for (const message of stored) assert(message.endsWith(`\r\n${mail}\r\n`), message);
   assert.match(
     stored[0] ?? '',
-    /^Return-Path: <a@b\.example>\r\nDelivered-To: carol@fengni\.test\r\nReceived: by mail\.fengni\.test with LOCAL id /,
+    /^Return-Path: <a@b\.example>\r\nDelivered-To: carol@fengni\.test\r\nReceived: by mail\.fengni\.test \(from userid \d+\) with LOCAL id /,
   );
   const shown = await good(['show', id]);
   assert.match(shown, /from +a command on this machine/);

@@ -281,6 +281,8 @@ const local: LocalTransaction = {
   helo: null,
   protocol: 'LOCAL',
   tls: null,
+  uid: 1000,
+  msgSalt: null,
   mailFrom: 'bo@example.org',
   parameters: ['BODY=8BITMIME'],
 };

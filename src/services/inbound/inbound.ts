@@ -50,6 +50,10 @@ export interface LocalTransaction extends Pick<InboundTransaction, 'mailFrom' | 
   readonly helo: null;
   readonly protocol: 'LOCAL';
   readonly tls: null;
+  /** who ran the command, as the system numbers users */
+  readonly uid: number;
+  /** of an attempt before this one, so that the message has the same id again; null: a fresh one */
+  readonly msgSalt: Uint8Array | null;
 }
 
 /** What the SMTP engine asks, and the command line by the same way. */
@@ -126,7 +130,12 @@ export const createInbound = (options: InboundOptions): Inbound => {
     transaction: InboundTransaction | LocalTransaction,
     recipients: readonly AcceptedRecipient[],
   ): InboundDelivery => {
-    const sealer = createMessageSealer(options.random, options.large);
+    const isLocal = transaction.peer === null;
+    const sealer = createMessageSealer(
+      options.random,
+      options.large,
+      (isLocal ? transaction.msgSalt : null) ?? undefined,
+    );
     const parser = createMessageParser();
     let held = 0;
     let isOver = false;
@@ -173,6 +182,7 @@ export const createInbound = (options: InboundOptions): Inbound => {
       const results = [`${options.hostname}; none`];
       const common = commonPrefix({
         from: peer === null ? null : { helo, address: peer.address, name: peer.name, via: peer.via },
+        ...(peer === null ? { uid: transaction.uid } : {}),
         hostname: options.hostname,
         protocol,
         tls,
@@ -190,7 +200,7 @@ export const createInbound = (options: InboundOptions): Inbound => {
         evidence: {
           env: encodeEnvelope({ mailFrom, parameters: transaction.parameters }),
           ses: encodeSession({
-            ...(peer === null ? {} : { ...peerEvidence(peer), helo }),
+            ...(peer === null ? { uid: transaction.uid } : { ...peerEvidence(peer), helo }),
             protocol,
             ...(tls === null
               ? {}

@@ -8,6 +8,8 @@ const lineBytesMax = 997;
 export interface TraceFields {
   /** the peer, and what it called itself in EHLO or HELO; null for a message that came by a command on this machine */
   from: TraceOrigin | null;
+  /** the user of this machine whose command it was */
+  uid?: number;
   hostname: string;
   /** ESMTPS and its like (RFC 3848), or LOCAL */
   protocol: string;
@@ -39,10 +41,10 @@ export interface TraceOrigin {
  * Every field is one line, since Outlook unfolds long ones and writes them back (`fastmail/authentication_milter#110`).
  */
 export const commonPrefix = (fields: TraceFields): Uint8Array => {
-  const { from, tls, onlyRecipient } = fields;
+  const { from, uid, tls, onlyRecipient } = fields;
   const peer = from === null ? '' : `from ${heloWord(from.helo)} ${originWords(from)} `;
   const received =
-    `Received: ${peer}by ${fields.hostname} with ${fields.protocol}` +
+    `Received: ${peer}by ${fields.hostname}${uid === undefined ? '' : ` (from userid ${uid})`} with ${fields.protocol}` +
     `${tls === null ? '' : ` (using ${tls.version} with cipher ${tls.cipher})`} id ${fields.id}`;
   const forClause = onlyRecipient === null ? '' : ` for <${onlyRecipient}>`;
   const date = `; ${rfc5322Date(fields.timeMs)}`;

@@ -103,8 +103,13 @@ export interface LargeBodies {
  * Begins a message under a fresh file key.
  *
  * @param large null keeps a message of any size in memory
+ * @param msgSalt of an attempt before this one: the same octets under the same salt have the same id
  */
-export const createMessageSealer = (random: Random, large: LargeBodies | null = null): MessageSealer => {
+export const createMessageSealer = (
+  random: Random,
+  large: LargeBodies | null = null,
+  msgSalt: Uint8Array = random(saltBytes),
+): MessageSealer => {
   const fileKey = random(fileKeyBytes);
   const payload = new PayloadSealer(fileKey, random(payloadNonceBytes));
   /** ciphertext of a message that is not large, or not yet */
@@ -117,7 +122,7 @@ export const createMessageSealer = (random: Random, large: LargeBodies | null = 
   const salts = {
     aut: random(saltBytes),
     env: random(saltBytes),
-    msg: random(saltBytes),
+    msg: msgSalt,
     pre: random(saltBytes),
     ses: random(saltBytes),
   };

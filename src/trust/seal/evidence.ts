@@ -26,6 +26,8 @@ export interface SessionEvidence {
   readonly protocol: string;
   /** the account that was logged in */
   readonly account?: string;
+  /** the user of this machine that ran the command it came by, as a number */
+  readonly uid?: number;
   readonly tls?: {
     /** as TLS libraries spell it: `TLSv1.3` */
     readonly version: string;
@@ -61,6 +63,7 @@ export const encodeSession = (session: SessionEvidence): Uint8Array =>
     ['helo', session.helo],
     ['protocol', session.protocol],
     ['account', session.account],
+    ['uid', session.uid === undefined ? undefined : String(session.uid)],
     ['tls', session.tls?.version],
     ['cipher', session.tls?.cipher],
     ['group', session.tls?.group],

@@ -60,6 +60,8 @@ export const command: Command = {
         protocol: 'LOCAL',
         tls: null,
         mailFrom,
+        uid: process.getuid?.() ?? 0,
+        msgSalt: null,
         parameters: ['BODY=8BITMIME', ...(/[^\x20-\x7e]/.test(mailFrom + address) ? ['SMTPUTF8'] : [])],
       };
       const verdict = await inbound.recipient(transaction, address);
