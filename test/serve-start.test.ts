@@ -558,6 +558,7 @@ const listener = (name: string, port: number) => ({
   addressesAreDefault: false,
   port,
   tls: 'starttls' as const,
+  socketMode: 0o660,
   proxyFrom: [],
 });
 

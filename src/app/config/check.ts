@@ -240,6 +240,7 @@ const readListener = (name: string, given: unknown, portBase: number, report: Re
     addressesAreDefault: !isTable(given) || !Object.hasOwn(given, listen.addresses.key),
     port,
     tls,
+    socketMode: Number.parseInt(values.socketMode, 8),
     proxyFrom: values.proxyFrom,
   };
 };

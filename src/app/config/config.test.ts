@@ -42,6 +42,7 @@ test('without a file every setting has its default, and the services of this ver
     config.listeners.map(({ name, service, port, tls }) => [name, service, port, tls]),
     [
       ['smtp', 'smtp', 2525, 'starttls'],
+      ['lmtp', 'lmtp', 2424, 'none'],
       ['imaps', 'imaps', 2993, 'implicit'],
       ['imap', 'imap', 2143, 'starttls'],
       ['pop3s', 'pop3s', 2995, 'implicit'],
@@ -76,7 +77,15 @@ test('the value is frozen through and through', () => {
 test('--port-base moves default ports only; 0 stays a free one', () => {
   const { config } = check('[listen.imap]\nport = 143\n[listen.pop3]\nport = 0', 20_000);
   const ports = Object.fromEntries(config.listeners.map(({ name, port }) => [name, port]));
-  assert.deepEqual(ports, { smtp: 22_525, imaps: 22_993, imap: 143, pop3s: 22_995, pop3: 0, https: 22_443 });
+  assert.deepEqual(ports, {
+    smtp: 22_525,
+    lmtp: 22_424,
+    imaps: 22_993,
+    imap: 143,
+    pop3s: 22_995,
+    pop3: 0,
+    https: 22_443,
+  });
 });
 
 test('--port-base that leads beyond 65535 is refused with the largest that would do', () => {
@@ -97,6 +106,7 @@ test('a listener of another name needs a service, and takes its defaults', () =>
     addressesAreDefault: false,
     port: 25,
     tls: 'starttls',
+    socketMode: 0o660,
     proxyFrom: ['10.0.0.0/8', '192.0.2.1/32'],
   });
   assert.match(
@@ -235,12 +245,12 @@ test('the number of listeners is bounded', () => {
 });
 
 test('a service of another version is known, opens nothing and is warned of; so is a setting without effect', () => {
-  const { config, warnings } = check('[listen.submission]\nport = 587\n[smtp]\nbinarymime = true');
+  const { config, warnings } = check('[listen.submission]\nport = 587\n[dns]\ntrust_ad = true');
   assert.ok(!config.listeners.some(({ service }) => service === 'submission'));
   assert.deepEqual(
     warnings.map((warning) => warning('en')),
     [
-      '[smtp] binarymime: known, but this version does not use it yet',
+      '[dns] trust_ad: known, but this version does not use it yet',
       '[listen.submission]: the service submission does not exist in this version; nothing is opened',
     ],
   );

@@ -13,6 +13,8 @@ export interface Listener {
   /** 0: take one that is free on every address */
   readonly port: number;
   readonly tls: TlsMode;
+  /** of a Unix socket */
+  readonly socketMode: number;
   /** networks in CIDR form whose connections begin with a PROXY protocol header */
   readonly proxyFrom: readonly string[];
 }

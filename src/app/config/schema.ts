@@ -98,14 +98,26 @@ export const sections = {
       'Most recipients of one message; a further one gets 452 4.5.3.',
       '一封邮件的收件人上限；再多的得到 452 4.5.3。',
     ),
-    binarymime: later(
-      setting(
-        'binarymime',
-        kinds.boolean,
-        false,
-        'Whether to announce BINARYMIME (RFC 3030).',
-        '是否宣告 BINARYMIME（RFC 3030）。',
-      ),
+    binarymime: setting(
+      'binarymime',
+      kinds.boolean,
+      false,
+      'Whether to announce BINARYMIME (RFC 3030). A message that came so can be relayed only to servers that take it too.',
+      '是否宣告 BINARYMIME（RFC 3030）。以此方式收到的邮件只能转发给同样支持它的服务器。',
+    ),
+    xclientFrom: setting(
+      'xclient_from',
+      kinds.list(kinds.network, { min: 0, max: 64 }),
+      [],
+      'Networks of relays in front of this server (Postfix: smtp_send_xforward_command, or an XCLIENT proxy) that may say who is behind them. What they say stands in Received with the relay that said it; sessions and rates are counted by the relay’s own address, so name it in [limits] trusted too.',
+      '本服务器前置中继所在的网段（Postfix：smtp_send_xforward_command，或 XCLIENT 代理），它们可说明背后的对端是谁。所说内容连同作此说明的中继一起写入 Received；会话与频率仍按中继自己的地址计数，因此也应写进 [limits] trusted。',
+    ),
+    greetPauseMs: setting(
+      'greet_pause',
+      kinds.duration('0s', '30s'),
+      '2s',
+      'How long a peer that is not known yet waits for the greeting; one that speaks before it gets 554 and is closed. Who waited once is remembered for a day; [limits] trusted and TLS from the start never wait. 0s: nobody waits.',
+      '尚不认识的对端等待问候语的时间；提前说话的得到 554 并被关闭。等待过一次的会被记住一天；[limits] trusted 中的地址和一开始就用 TLS 的连接从不等待。0s 表示都不等待。',
     ),
   },
   delivery: {
@@ -216,6 +228,13 @@ export const listen = {
     null,
     'Port; 0 takes one that is free. Default: see the table, plus --port-base.',
     '端口；0 表示任取一个空闲端口。默认见下表，再加上 --port-base。',
+  ),
+  socketMode: setting(
+    'socket_mode',
+    kinds.choice('0600', '0660', '0666'),
+    '0660',
+    'Who may connect to a Unix socket: its owner (the user of the server), also its group, or everybody.',
+    '谁可以连接 Unix 套接字：所有者（服务器的用户）、其用户组，或所有人。',
   ),
   tls: setting<TlsMode | null>(
     'tls',

@@ -14,7 +14,7 @@ export const services = {
   smtp: { port: 2525, tls: ['starttls', 'none'], isBuilt: true },
   submissions: { port: 2465, tls: ['implicit'], isBuilt: false },
   submission: { port: 2587, tls: ['starttls'], isBuilt: false },
-  lmtp: { port: 2424, tls: ['none', 'starttls'], isBuilt: false },
+  lmtp: { port: 2424, tls: ['none', 'starttls'], isBuilt: true },
   imaps: { port: 2993, tls: ['implicit'], isBuilt: true },
   imap: { port: 2143, tls: ['starttls', 'implicit'], isBuilt: true },
   pop3s: { port: 2995, tls: ['implicit'], isBuilt: true },

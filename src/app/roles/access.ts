@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { systemClock, systemRandom } from '#base/clock';
-import { createCounters, createSessionGate, sessionGateDefaults } from '#net/connection';
+import { createCounters } from '#net/connection';
 import { createImapListener, imapServerDefaults } from '#net/imap';
 import { createMailstoreClient, createStandingConnection } from '#net/mailstore';
 import { createPop3Server, pop3ServerDefaults } from '#net/pop3';
@@ -15,6 +15,7 @@ import { openSqliteIndex } from '#store/sqlite';
 import { firstStatus } from './first-status.ts';
 import { serveSockets } from './listen.ts';
 import type { RoleContext, RunningRole } from './role-main.ts';
+import { createSharedGate } from './shared-gate.ts';
 import { roleTls } from './tls.ts';
 
 const shard = 0;
@@ -22,7 +23,7 @@ const shard = 0;
 const writerWaitMs = 10_000;
 
 /** Mail read: IMAP and POP3. It reads index, segments and keys; it writes nothing but ciphertext into `spool/`, the writer does. */
-export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> => {
+export const run = async ({ start, logger, tell }: RoleContext): Promise<RunningRole> => {
   const { config, dataFolder } = start;
   const socket = (name: string): string => path.join(dataFolder, 'run', name);
   const writer = createMailstoreClient({ path: socket('writer'), waitMs: writerWaitMs, watches: true });
@@ -48,15 +49,7 @@ export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> 
     logger,
   });
   const tls = roleTls(start.tls);
-  const sessions = createSessionGate(
-    {
-      ...sessionGateDefaults,
-      sessionsPerAddressMax: config.limits.sessionsPerAddress,
-      sessionsPerSecondMax: config.limits.sessionsPerSecond,
-      trusted: config.limits.trusted,
-    },
-    systemClock,
-  );
+  const sessions = createSharedGate({ start, tell });
   const counters = createCounters();
   const pop3 = createPop3Server({
     settings: { ...pop3ServerDefaults, hostname: config.server.hostname, stls: tls !== null },
@@ -94,10 +87,10 @@ export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> 
     log: logger,
     move: true,
   });
-  const listening = await serveSockets(start.sockets, logger, (accepted, from) => {
+  const listening = await serveSockets(start.sockets, logger, (accepted, from, how) => {
     const security = from.tls === 'implicit' ? 'implicit' : 'none';
-    if (from.service === 'pop3' || from.service === 'pop3s') pop3.accept(accepted, security);
-    else imap.accept(accepted, security);
+    if (from.service === 'pop3' || from.service === 'pop3s') pop3.accept(accepted, security, how);
+    else imap.accept(accepted, security, how);
   });
   return {
     stop: async () => {
@@ -106,10 +99,12 @@ export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> 
       imapLogin.close();
       writer.close();
       authConnection.close();
+      sessions.close();
       await gate.close();
       index.close();
     },
     tls: (material) => tls?.update(material),
+    sessions: (elsewhere) => sessions.hear(elsewhere),
     disk: (isNearlyFull) => {
       isDiskNearlyFull = isNearlyFull;
     },

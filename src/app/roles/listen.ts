@@ -1,6 +1,7 @@
 import net from 'node:net';
 import { FengniError } from '#base/errors';
 import type { Logger } from '#base/logger';
+import { type AcceptedFrom, networksOf } from '#net/connection';
 import type { InheritedSocket } from './messages.ts';
 
 /**
@@ -29,12 +30,13 @@ export const listenOn = async (
 export const serveSockets = async (
   sockets: readonly InheritedSocket[],
   logger: Logger,
-  accept: (socket: net.Socket, from: InheritedSocket) => void,
+  accept: (socket: net.Socket, from: InheritedSocket, how: AcceptedFrom) => void,
 ): Promise<{ close(): void }> => {
   const servers: net.Server[] = [];
   for (const from of sockets) {
+    const how = { proxies: networksOf(from.proxyFrom), isUnix: from.port === 0 };
     const server = net.createServer({ pauseOnConnect: false, allowHalfOpen: true, noDelay: true }, (socket) =>
-      accept(socket, from),
+      accept(socket, from, how),
     );
     await listenOn(server, from.descriptor, from);
     server.on('error', (error) =>

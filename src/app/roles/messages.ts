@@ -20,8 +20,12 @@ export interface InheritedSocket {
   name: string;
   tls: Listener['tls'];
   descriptor: number;
+  /** an IP address, or the path of a Unix socket */
   address: string;
+  /** 0 for a Unix socket */
   port: number;
+  /** proxies whose connections begin with a PROXY header */
+  proxyFrom: readonly string[];
 }
 
 export interface TlsMaterial {
@@ -53,6 +57,8 @@ export type SupervisorMessage =
   | StartMessage
   /** new connections use these from now on */
   | { kind: 'tls'; tls: TlsMaterial }
+  /** sessions in other roles, by what they are counted under */
+  | { kind: 'sessions'; elsewhere: Readonly<Record<string, number>> }
   /** whether new mail should be begun at all */
   | { kind: 'disk'; isNearlyFull: boolean }
   /** finish what runs, take nothing new, end */
@@ -67,6 +73,8 @@ export interface RoleFault {
 
 export type RoleMessage =
   | { kind: 'ready' }
+  /** sessions here, by what they are counted under: those with many */
+  | { kind: 'sessions'; counts: Readonly<Record<string, number>> }
   /** starting again would not help: the server ends with this */
   | { kind: 'fatal'; fault: RoleFault }
   /** why it ends; starting again may help */

@@ -1,15 +1,16 @@
 import path from 'node:path';
 import { systemClock, systemRandom } from '#base/clock';
 import { MiB } from '#base/limits';
-import { createCounters, createSessionGate, sessionGateDefaults } from '#net/connection';
+import { createCounters } from '#net/connection';
 import { createMailstoreClient } from '#net/mailstore';
-import { createSmtpServer, smtpServerDefaults } from '#net/smtp-in';
+import { createSmtpServer, type SmtpServer, smtpServerDefaults } from '#net/smtp-in';
 import { createInbound } from '#services/inbound';
 import { nodeIo } from '#store/durable';
 import { emptySpool, openSpool } from '#store/large';
 import { firstStatus } from './first-status.ts';
 import { serveSockets } from './listen.ts';
 import type { RoleContext, RunningRole } from './role-main.ts';
+import { createSharedGate } from './shared-gate.ts';
 import { roleTls } from './tls.ts';
 
 /** unfinished messages of all sessions of this process */
@@ -18,7 +19,7 @@ const heldBytesMax = 512 * MiB;
 const writerWaitMs = 10_000;
 
 /** Mail in: the process that talks to strangers. It opens neither index nor mail nor secrets; it writes ciphertext into `spool/`. */
-export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> => {
+export const run = async ({ start, logger, tell }: RoleContext): Promise<RunningRole> => {
   const { config } = start;
   const { hostname } = config.server;
   const writer = createMailstoreClient({
@@ -50,47 +51,46 @@ export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> 
     isDiskNearlyFull: () => isDiskNearlyFull,
   });
   const tls = roleTls(start.tls);
-  const gate = createSessionGate(
-    {
-      ...sessionGateDefaults,
-      sessionsPerAddressMax: config.limits.sessionsPerAddress,
-      sessionsPerSecondMax: config.limits.sessionsPerSecond,
-      trusted: config.limits.trusted,
-    },
-    systemClock,
-  );
+  const gate = createSharedGate({ start, tell });
   const counters = createCounters();
-  const servers = new Map(
-    start.sockets.map((from) => [
-      from.name,
-      createSmtpServer({
-        settings: {
-          ...smtpServerDefaults,
-          hostname,
-          starttls: tls !== null && from.tls === 'starttls',
-          sizeBytesMax: config.smtp.sizeBytesMax,
-          recipientsMax: config.smtp.recipientsMax,
-        },
-        service: inbound,
-        tls: tls?.connection('smtp') ?? null,
-        gate,
-        counters,
-        clock: systemClock,
-        log: logger,
-      }),
-    ]),
-  );
-  const listening = await serveSockets(start.sockets, logger, (socket, from) =>
-    servers.get(from.name)?.accept(socket, from.tls === 'implicit' ? 'implicit' : 'none'),
+  /** a listener may have several sockets */
+  const servers = new Map<string, SmtpServer>();
+  for (const from of start.sockets) {
+    if (servers.has(from.name)) continue;
+    const server = createSmtpServer({
+      settings: {
+        ...smtpServerDefaults,
+        hostname,
+        protocol: from.service === 'lmtp' ? 'lmtp' : 'smtp',
+        starttls: tls !== null && from.tls === 'starttls',
+        binarymime: config.smtp.binarymime,
+        sizeBytesMax: config.smtp.sizeBytesMax,
+        recipientsMax: config.smtp.recipientsMax,
+        xclientFrom: config.smtp.xclientFrom,
+        greetPauseMs: config.smtp.greetPauseMs,
+      },
+      service: inbound,
+      tls: tls?.connection('smtp') ?? null,
+      gate,
+      counters,
+      clock: systemClock,
+      log: logger,
+    });
+    servers.set(from.name, server);
+  }
+  const listening = await serveSockets(start.sockets, logger, (socket, from, how) =>
+    servers.get(from.name)?.accept(socket, from.tls === 'implicit' ? 'implicit' : 'none', how),
   );
   return {
     stop: async () => {
       clearInterval(follow);
+      gate.close();
       listening.close();
       await Promise.all([...servers.values()].map((server) => server.drain(5_000)));
       writer.close();
     },
     tls: (material) => tls?.update(material),
+    sessions: (elsewhere) => gate.hear(elsewhere),
     disk: (isNearlyFull) => {
       isDiskNearlyFull = isNearlyFull;
     },

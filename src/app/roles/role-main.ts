@@ -9,6 +9,8 @@ export interface RunningRole {
   stop(): Promise<void>;
   /** roles with TLS take new certificates */
   tls?(material: TlsMaterial): void;
+  /** roles that serve peers hear of their sessions in other roles */
+  sessions?(elsewhere: Readonly<Record<string, number>>): void;
   /** roles that begin new mail hear when the disk is nearly full, and when it is no longer */
   disk?(isNearlyFull: boolean): void;
 }
@@ -92,6 +94,7 @@ const main = (): void => {
     if (message.kind === 'stop') void end(stopMs);
     else if (message.kind === 'tls') running?.tls?.(message.tls);
     else if (message.kind === 'disk') running?.disk?.(message.isNearlyFull);
+    else if (message.kind === 'sessions') running?.sessions?.(message.elsewhere);
     else
       start(message).catch((error: unknown) => {
         logger?.error('role could not start', { error: describe(error) });

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { systemClock } from '#base/clock';
 import { FengniError } from '#base/errors';
-import { createSessionGate, sessionGateDefaults } from '#net/connection';
+import { networksOf } from '#net/connection';
 import {
   createHttpServer,
   type HttpServer,
@@ -13,10 +13,11 @@ import {
 import { nodeIo } from '#store/durable';
 import { listenOn } from './listen.ts';
 import type { RoleContext, RunningRole } from './role-main.ts';
+import { createSharedGate } from './shared-gate.ts';
 import { roleTls } from './tls.ts';
 
 /** HTTPS: health, the public part of the seal, the first page. It can read `ledger/` and nothing else. */
-export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> => {
+export const run = async ({ start, logger, tell }: RoleContext): Promise<RunningRole> => {
   const { config, dataFolder } = start;
   const tls = roleTls(start.tls);
   const ledger = (...names: string[]): string => path.join(dataFolder, 'ledger', ...names);
@@ -49,27 +50,27 @@ export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> 
       },
     }),
   ];
-  const gate = createSessionGate(
-    {
-      ...sessionGateDefaults,
-      sessionsPerAddressMax: config.limits.sessionsPerAddress,
-      sessionsPerSecondMax: config.limits.sessionsPerSecond,
-      trusted: config.limits.trusted,
-    },
-    systemClock,
-  );
+  const gate = createSharedGate({ start, tell });
   const servers: HttpServer[] = [];
   for (const socket of start.sockets) {
     if (tls === null) throw new Error('the supervisor hands certificates to a role with TLS ports');
-    const server = createHttpServer({ routes, tls: tls.server, logger, gate });
+    const server = createHttpServer({
+      routes,
+      tls: tls.server,
+      logger,
+      gate,
+      proxies: networksOf(socket.proxyFrom),
+    });
     await listenOn(server.server, socket.descriptor, socket);
     servers.push(server);
   }
   return {
     stop: async () => {
+      gate.close();
       await Promise.all(servers.map((server) => server.close(3_000)));
     },
     tls: (material) => tls?.update(material),
+    sessions: (elsewhere) => gate.hear(elsewhere),
   };
 };
 

@@ -18,7 +18,7 @@ export interface BoundSocket {
 /** What Node's own `cluster` uses to bind without listening. Listening is the role's: whoever listens also accepts. */
 interface ServerHandle {
   readonly fd: number;
-  getsockname(out: { address?: string; port?: number }): number;
+  getsockname?(out: { address?: string; port?: number }): number;
   close(): void;
 }
 const createServerHandle = (
@@ -59,6 +59,11 @@ export const bindListener = (listener: Listener, activated: readonly ActivatedSo
 const takeSocket = (listener: Listener, descriptor: number): BoundSocket => {
   const handle = createServerHandle(null, null, null, descriptor, 0);
   if (typeof handle === 'number') throw unavailable(listener, `LISTEN_FDS ${descriptor}`, errnoName(handle));
+  // A Unix socket's handle has no such call; systemd named it after a listener, which knows its path.
+  if (handle.getsockname === undefined) {
+    const path = listener.addresses.find((address) => address.startsWith('unix:'))?.slice(5) ?? '/';
+    return { descriptor: handle.fd, address: path, port: 0, close: () => handle.close() };
+  }
   const name: { address?: string; port?: number } = {};
   if (handle.getsockname(name) !== 0 || name.address === undefined) {
     handle.close();
@@ -72,7 +77,7 @@ const bindAll = (listener: Listener): BoundSocket[] => {
   try {
     for (const address of listener.addresses) {
       if (address.startsWith('unix:')) {
-        bound.push(bindPath(address.slice(5)));
+        bound.push(bindListenerPath(listener, address.slice(5)));
         continue;
       }
       const socket = bindAddress(listener, address, bound[0]?.port || listener.port);
@@ -106,13 +111,46 @@ const bindAddress = (listener: Listener, address: string, port: number): BoundSo
     throw unavailable(listener, address, code);
   }
   const name: { port?: number } = {};
-  const failed = handle.getsockname(name) !== 0;
+  const failed = handle.getsockname?.(name) !== 0;
   // libuv keeps "address in use" for the moment of listening, and listening on an unbound socket takes any port.
   if (failed || name.port === 0 || (port !== 0 && name.port !== port)) {
     handle.close();
     throw inUse(listener, address, port);
   }
   return { descriptor: handle.fd, address, port: name.port ?? 0, close: () => handle.close() };
+};
+
+/**
+ * Binds the Unix socket of a listener. One that is there and that nobody has open any more is of a server before this one.
+ *
+ * @throws {FengniError} `port-in-use`, `address-unavailable`
+ */
+const bindListenerPath = (listener: Listener, path: string): BoundSocket => {
+  const found = fs.lstatSync(path, { throwIfNoEntry: false });
+  if (found !== undefined && !found.isSocket()) throw unavailable(listener, path, 'there is something else');
+  if (found !== undefined && isOpenSomewhere(path)) throw inUse(listener, path, 0);
+  let handle: ServerHandle | number;
+  try {
+    fs.rmSync(path, { force: true });
+    handle = createServerHandle(path, -1, -1, -1, 0);
+  } catch (error) {
+    throw unavailable(listener, path, (error as NodeJS.ErrnoException).code ?? String(error));
+  }
+  if (typeof handle === 'number') throw unavailable(listener, path, errnoName(handle));
+  fs.chmodSync(path, listener.socketMode);
+  return { descriptor: handle.fd, address: path, port: 0, close: () => handle.close() };
+};
+
+/** Whether a process has a socket of this path: one that was killed leaves the name alone. @source proc(5), /proc/net/unix */
+const isOpenSomewhere = (path: string): boolean => {
+  try {
+    return fs
+      .readFileSync('/proc/net/unix', 'utf8')
+      .split('\n')
+      .some((line) => line.endsWith(` ${path}`));
+  } catch {
+    return false;
+  }
 };
 
 /**
@@ -146,12 +184,16 @@ export const bindPath = (path: string): BoundSocket => {
 };
 
 const place = ({ name }: { name: string }, address: string, port: number): string =>
-  `[listen.${name}] ${address.includes(':') ? `[${address}]` : address}:${port}`;
+  address.startsWith('/')
+    ? `[listen.${name}] unix:${address}`
+    : `[listen.${name}] ${address.includes(':') ? `[${address}]` : address}:${port}`;
 
 const inUse = (listener: { name: string }, address: string, port: number): FengniError =>
   new FengniError('port-in-use', {
     subject: place(listener, address, port),
-    remedy: `stop the program that has it (ss -ltnp 'sport = :${port}' names it), or choose another: --port-base 20000`,
+    remedy: address.startsWith('/')
+      ? 'stop the program that has it (ss -lxp names it), or choose another path'
+      : `stop the program that has it (ss -ltnp 'sport = :${port}' names it), or choose another: --port-base 20000`,
   });
 
 const unavailable = (listener: Listener, address: string, reason: string): FengniError =>

@@ -50,6 +50,7 @@ interface Bound {
 /** which role serves a service */
 const roleOf: Record<string, RoleName> = {
   smtp: 'mx',
+  lmtp: 'mx',
   imap: 'access',
   imaps: 'access',
   pop3: 'access',
@@ -80,6 +81,8 @@ export const serve = async (options: ServeOptions): Promise<Served | null> => {
     if (choice.kind === 'become') {
       const { user } = choice;
       const closed = filesClosedTo(user, config);
+      for (const { address, port } of bound)
+        if (port === 0 && address.startsWith('/')) fs.chownSync(address, user.uid, user.gid);
       becomeUser(user, dataFolder);
       logger.info('root given up', { user: user.name });
       if (closed.length > 0) {
@@ -172,6 +175,7 @@ const start = async (
           descriptor: first + at,
           address: socket.address,
           port: socket.port,
+          proxyFrom: listener.proxyFrom,
         })),
         internal: Object.fromEntries(names.map((name, at) => [name, first + own.length + at])),
         tls: own.length > 0 ? tls : null,

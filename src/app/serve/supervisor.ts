@@ -66,6 +66,8 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
   const failures = new Map<RoleName, number>();
   const startFailures = new Map<RoleName, number>();
   const lastWords = new Map<RoleName, FengniError>();
+  /** sessions by role and by what they are counted under */
+  const sessions = new Map<RoleName, Readonly<Record<string, number>>>();
   let started = false;
   let stopping = false;
   let waiting: { role: RoleName; resolve(): void } | null = null;
@@ -115,6 +117,9 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
       child.ready = true;
       logger.info('role ready', { role: child.role, pid: child.process.pid ?? 0 });
       if (waiting?.role === child.role) waiting.resolve();
+    } else if (message.kind === 'sessions') {
+      sessions.set(child.role, message.counts);
+      tellOfSessions();
     } else if (message.kind === 'parser-wanted') {
       if (!children.has('parser')) launch('parser');
     } else {
@@ -126,8 +131,22 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
     }
   };
 
+  /** Each role that serves peers hears what they have open in the others. */
+  const tellOfSessions = (): void => {
+    for (const { role, process } of children.values()) {
+      if (!process.connected) continue;
+      const elsewhere: Record<string, number> = Object.create(null);
+      for (const [other, counts] of sessions) {
+        if (other === role) continue;
+        for (const [key, count] of Object.entries(counts)) elsewhere[key] = (elsewhere[key] ?? 0) + count;
+      }
+      process.send({ kind: 'sessions', elsewhere } satisfies SupervisorMessage);
+    }
+  };
+
   const ended = (child: Child, status: number | null, signal: NodeJS.Signals | null): void => {
     if (children.get(child.role) === child) children.delete(child.role);
+    if (sessions.delete(child.role)) tellOfSessions();
     if (stopping || child.role === 'parser') return;
     if (!started && !child.ready) {
       const times = (startFailures.get(child.role) ?? 0) + 1;

@@ -150,11 +150,12 @@ class AcceptedConnection implements Connection, Expiring {
       this.#handshake(options.tls);
     } else {
       this.#listen(socket);
+      // One that came by a proxy stopped at the end of the header: what follows must not come before `opened`.
+      const isHeld = socket.isPaused();
       queueMicrotask(() => {
         if (this.#phase === 'open') options.events.opened();
+        if (isHeld) socket.resume();
       });
-      // One that was behind a proxy stopped at the end of its header.
-      if (socket.isPaused()) socket.resume();
     }
   }
 

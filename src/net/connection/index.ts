@@ -30,6 +30,7 @@ export {
   sessionGateDefaults,
 } from './session-gate.ts';
 export {
+  type AcceptedFrom,
   createSessionServer,
   type SessionDriver,
   type SessionRefusal,

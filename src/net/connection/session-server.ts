@@ -5,7 +5,7 @@ import { type Connection, type ConnectionEvents, openConnection, type ServerTls 
 import type { Counters } from './counters.ts';
 import { createDeadlines } from './deadlines.ts';
 import { createFloodLog } from './flood-log.ts';
-import { networksOf, plainAddress } from './networks.ts';
+import { type Networks, plainAddress } from './networks.ts';
 import { readProxied } from './proxied.ts';
 import type { Admission, SessionGate } from './session-gate.ts';
 
@@ -28,8 +28,6 @@ export interface SessionServerBasics {
   counters: Counters;
   clock: Clock;
   log: Logger;
-  /** networks of proxies: their connections must begin with a PROXY header, which is believed */
-  proxyFrom?: readonly string[];
   /** how late a time-out may be acted on */
   sweepEveryMs?: number;
 }
@@ -44,9 +42,17 @@ export interface SessionServerOptions extends SessionServerBasics {
   driver(): SessionDriver;
 }
 
+/** The listener that a connection came by. */
+export interface AcceptedFrom {
+  /** proxies, whose connections must begin with a PROXY header, which is believed */
+  proxies?: Networks;
+  /** a Unix socket: its peers have no address */
+  isUnix?: boolean;
+}
+
 export interface SessionServer {
-  /** Serves a connection; `implicit` begins with a TLS handshake. One of a Unix socket has no address. */
-  accept(socket: Socket, security?: 'none' | 'implicit', isUnix?: boolean): void;
+  /** Serves a connection; `implicit` begins with a TLS handshake. */
+  accept(socket: Socket, security?: 'none' | 'implicit', from?: AcceptedFrom): void;
   /** sessions that are open */
   readonly sessions: number;
   /** Ends in order: no new session, what is under way is finished. What is still open after `graceMs` is closed. */
@@ -71,7 +77,6 @@ export const createSessionServer = (options: SessionServerOptions): SessionServe
     clock: options.clock,
     ...(options.sweepEveryMs === undefined ? {} : { everyMs: options.sweepEveryMs }),
   });
-  const proxies = networksOf(options.proxyFrom ?? []);
   const refused = createFloodLog(log, options.clock, `${name} sessions refused`);
   const open = new Map<SessionDriver, Connection>();
   const reading = new Set<Socket>();
@@ -164,7 +169,7 @@ export const createSessionServer = (options: SessionServerOptions): SessionServe
       return open.size;
     },
     sweep: () => deadlines.sweep(),
-    accept: (socket, security = 'none', isUnix = false) => {
+    accept: (socket, security = 'none', { proxies, isUnix = false } = {}) => {
       const { remoteAddress } = socket;
       if (isUnix) {
         serve(socket, security, { address: '', port: 0 });
@@ -177,7 +182,7 @@ export const createSessionServer = (options: SessionServerOptions): SessionServe
         return;
       }
       const address = plainAddress(remoteAddress);
-      if (proxies.has(address)) behindProxy(socket, security, address);
+      if (proxies?.has(address) === true) behindProxy(socket, security, address);
       else serve(socket, security, { address, port: socket.remotePort ?? 0 });
     },
     drain: async (graceMs) => {

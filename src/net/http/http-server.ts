@@ -1,9 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
+import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { systemClock } from '#base/clock';
 import type { Logger } from '#base/logger';
-import { plainAddress, type SessionGate } from '#net/connection';
+import {
+  createDeadlines,
+  type Networks,
+  type ProxyOutcome,
+  plainAddress,
+  readProxied,
+  type SessionGate,
+} from '#net/connection';
 import type { ServerTls } from '#net/tls';
 import { createRouter, HttpRefusal, type HttpReply, type Method, type Route, textReply } from './router.ts';
 
@@ -38,6 +47,8 @@ export interface HttpServerOptions {
   limits?: Partial<HttpLimits>;
   /** counts and refuses connections by address; the same one may serve other listeners */
   gate?: SessionGate;
+  /** proxies, whose connections must begin with a PROXY header, which is believed */
+  proxies?: Networks;
 }
 
 export interface HttpServer {
@@ -46,6 +57,9 @@ export interface HttpServer {
   /** Takes nothing new, lets running requests end; after `graceMs` without mercy. */
   close(graceMs?: number): Promise<void>;
 }
+
+/** connections whose PROXY header has not come yet */
+const proxyHeadersMax = 1_000;
 
 /** Every reply has these; a route's own headers win. @source OWASP, HTTP Security Response Headers */
 const commonHeaders: Readonly<Record<string, string>> = {
@@ -89,8 +103,13 @@ export const createHttpServer = (options: HttpServerOptions): HttpServer => {
   server.setTimeout(limits.idleMs);
   options.tls.follow(server, ['http/1.1']);
 
+  /** who is behind a proxy's connection, by the connection's own far end: TLS hides the socket from the request */
+  const claimed = new Map<string, string>();
+  const farEnd = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
+  const peerAddress = (socket: Socket): string =>
+    claimed.get(farEnd(socket)) ?? plainAddress(socket.remoteAddress ?? '');
   server.on('connection', (socket) => {
-    const admission = options.gate?.admit(socket.remoteAddress ?? '');
+    const admission = options.gate?.admit(peerAddress(socket));
     if (admission?.kind === 'refused') socket.destroy();
     else if (admission !== undefined) socket.once('close', admission.release);
   });
@@ -109,6 +128,37 @@ export const createHttpServer = (options: HttpServerOptions): HttpServer => {
           : '400 Bad Request';
     socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
   });
+
+  const { proxies } = options;
+  if (proxies !== undefined && !proxies.isEmpty) {
+    // Whoever listens so far, TLS among them, hears of a proxy's connection when its header has been read.
+    const inner = server.listeners('connection') as ((socket: Socket) => void)[];
+    server.removeAllListeners('connection');
+    const deadlines = createDeadlines({ clock: systemClock });
+    server.once('close', () => deadlines.close());
+    const reading = new Set<Socket>();
+    server.on('connection', (socket: Socket) => {
+      const begin = (outcome: ProxyOutcome): void => {
+        reading.delete(socket);
+        if (outcome.kind === 'refused') {
+          options.logger.debug('http proxy refused', { reason: outcome.reason });
+          return;
+        }
+        const key = farEnd(socket);
+        if (outcome.source !== null) {
+          claimed.set(key, outcome.source.address);
+          socket.once('close', () => claimed.delete(key));
+        }
+        for (const each of inner) each.call(server, socket);
+      };
+      if (!proxies.has(socket.remoteAddress ?? '')) begin({ kind: 'read', source: null, destination: null });
+      else if (reading.size >= proxyHeadersMax) socket.destroy();
+      else {
+        reading.add(socket);
+        readProxied(socket, deadlines, begin);
+      }
+    });
+  }
 
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const gone = new AbortController();
@@ -141,7 +191,7 @@ export const createHttpServer = (options: HttpServerOptions): HttpServer => {
         query: new URLSearchParams(queryAt < 0 ? '' : target.slice(queryAt + 1)),
         headers: request.headers,
         params,
-        peerAddress: plainAddress(request.socket.remoteAddress ?? ''),
+        peerAddress: peerAddress(request.socket),
         signal,
         body: bounded(request, bodyBytesMax),
       });

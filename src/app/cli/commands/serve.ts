@@ -65,9 +65,7 @@ export const command: Command = {
 const tell = (context: CommandContext, served: Served): void => {
   const line = (text: string): void => void context.stderr.write(`${text}\n`);
   for (const { name, addresses, port } of served.listening) {
-    line(
-      `${name.padEnd(12)} ${addresses.map((address) => (address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`)).join('  ')}`,
-    );
+    line(`${name.padEnd(12)} ${addresses.map((address) => placeOf(address, port)).join('  ')}`);
   }
   if (served.firstLogin !== null) {
     const { file, address, password } = served.firstLogin;
@@ -77,3 +75,10 @@ const tell = (context: CommandContext, served: Served): void => {
   }
   line(context.say('serve.unwitnessed'));
 };
+
+const placeOf = (address: string, port: number): string =>
+  address.startsWith('/')
+    ? `unix:${address}`
+    : address.includes(':')
+      ? `[${address}]:${port}`
+      : `${address}:${port}`;
