@@ -82,10 +82,12 @@ const openAll = async (login: ImapLogin): Promise<number> => {
   let octets = 0;
   const uids = [...mailbox.state.uids.subarray(0, mailbox.state.count)];
   if (uids.length !== count) throw new Error(`${uids.length} messages`);
-  for (const uid of uids) {
-    const body = await mailbox.openBody(uid);
-    if (body.kind !== 'found') throw new Error(`message ${uid}: ${body.kind}`);
-    for await (const piece of body.read(0, body.structure.size)) octets += piece.length;
+  for await (const body of mailbox.openBodies(uids)) {
+    if (body.kind !== 'found') throw new Error(`a message is ${body.kind}`);
+    const { size } = body.structure;
+    const atHand = body.readAtHand?.(0, size) ?? null;
+    if (atHand !== null) for (const piece of atHand) octets += piece.length;
+    else for await (const piece of body.read(0, size)) octets += piece.length;
     body.close();
   }
   mailbox.close();

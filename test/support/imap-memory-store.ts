@@ -289,6 +289,10 @@ class MemorySelected implements SelectedMailbox {
     return uids.map((uid) => this.#mailbox.messages.get(uid)?.texts ?? null);
   }
 
+  async *openBodies(uids: readonly number[]): AsyncGenerator<OpenedBody> {
+    for (const uid of uids) yield await this.openBody(uid);
+  }
+
   async openBody(uid: number): Promise<OpenedBody> {
     await this.#account.pause();
     const message = this.#mailbox.messages.get(uid);

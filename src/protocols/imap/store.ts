@@ -106,6 +106,8 @@ export interface FoundBody {
   readonly structure: MessageStructure;
   /** verified octets; throws when they turn out to be damaged, before they are handed out */
   read(start: number, end: number): AsyncIterable<Uint8Array>;
+  /** the same at once, where nothing has to be waited for; null: use `read` */
+  readAtHand?(start: number, end: number): readonly Uint8Array[] | null;
   close(): void;
 }
 
@@ -123,6 +125,8 @@ export interface SelectedMailbox {
   /** one for each uid, null for a message that is gone */
   texts(uids: readonly number[]): Promise<readonly (MessageTexts | null)[]>;
   openBody(uid: number): Promise<OpenedBody>;
+  /** one after the other, one for each uid; each is closed before the next is asked for */
+  openBodies(uids: readonly number[]): AsyncIterable<OpenedBody>;
   /** uids that are gone are left out; `origin` comes back in the change that `state` tells */
   store(
     uids: readonly number[],

@@ -1,6 +1,6 @@
 import { equalBytes } from '#base/bytes';
 import { FengniError } from '#base/errors';
-import { openBodyReaders } from '#store/bodies';
+import { openBodyReaders, type ReadAhead } from '#store/bodies';
 import type { Io } from '#store/durable';
 import type { EmailRow, KeyRef, MailIndex } from '#store/index';
 
@@ -16,7 +16,15 @@ export interface StoredMessage {
    * @throws {FengniError} `payload-damaged`, `frame-damaged` when later octets turn out to be damaged
    */
   read(start: number, end: number): AsyncIterable<Uint8Array>;
+  /**
+   * As `read`, verified as a whole, where the octets are in memory and only have to be opened; else null.
+   *
+   * @throws {FengniError} `payload-damaged`
+   */
+  readAtHand(start: number, end: number): readonly Uint8Array[] | null;
 }
+
+export type { ReadAhead };
 
 export interface AccessGate {
   /**
@@ -27,7 +35,10 @@ export interface AccessGate {
   openAsOwner(
     account: string,
     email: EmailRow,
+    ahead?: ReadAhead,
   ): Promise<StoredMessage | { kind: 'damaged'; error: FengniError } | { kind: 'gone' }>;
+  /** Reads what the next calls of `openAsOwner` will need, up to 512 KiB: messages that came together are read together. */
+  readAhead(emails: readonly EmailRow[]): Promise<ReadAhead>;
   /** keys that were destroyed, or null for any of them, are in memory no longer */
   forget(keys: readonly KeyRef[] | null): void;
   close(): Promise<void>;
@@ -44,7 +55,7 @@ export const openAccessGate = (options: {
 }): AccessGate => {
   const bodies = openBodyReaders(options);
   return {
-    openAsOwner: async (account, email) => {
+    openAsOwner: async (account, email, ahead) => {
       if (email.account !== account) {
         throw new FengniError('not-the-owner', {
           subject: `copy ${email.emailId}`,
@@ -52,9 +63,9 @@ export const openAccessGate = (options: {
         });
       }
       try {
-        const body = await bodies.message(email.message);
+        const body = await bodies.message(email.message, ahead);
         // The index has the prefix at hand; the copy's own frame says what it really is.
-        const prefix = await bodies.prefix(email);
+        const prefix = await bodies.prefix(email, ahead);
         if (!equalBytes(prefix, email.prefix)) {
           throw new FengniError('index-row-damaged', {
             subject: `the trace fields of copy ${email.emailId}`,
@@ -66,6 +77,12 @@ export const openAccessGate = (options: {
           sizeBytes: prefix.length + body.sizeBytes,
           prefixBytes: prefix.length,
           read: (start, end) => prefixed(prefix, body.read, start, end),
+          readAtHand: (start, end) => {
+            // The prefix leaves only when what follows is verified.
+            const pieces = body.readAtHand(Math.max(0, start - prefix.length), end - prefix.length);
+            if (pieces === null || start >= prefix.length) return pieces;
+            return [prefix.subarray(start, Math.min(end, prefix.length)), ...pieces];
+          },
         };
       } catch (error) {
         if (!(error instanceof FengniError)) throw error;
@@ -75,6 +92,7 @@ export const openAccessGate = (options: {
         return { kind: 'damaged', error: fault };
       }
     },
+    readAhead: (emails) => bodies.readAhead(emails.flatMap(({ at, message }) => [message.at, at])),
     forget: bodies.forget,
     close: () => bodies.close(),
   };

@@ -4,4 +4,4 @@
  *
  * Always holds: what leaves is `prefix ‖ original`, every octet verified before it leaves.
  */
-export { type AccessGate, openAccessGate, type StoredMessage } from './access.ts';
+export { type AccessGate, openAccessGate, type ReadAhead, type StoredMessage } from './access.ts';

@@ -9,13 +9,16 @@ import type {
   Refused,
   SelectedMailbox,
 } from '#protocols/imap';
-import type { StoredMessage } from '#services/access';
+import type { ReadAhead, StoredMessage } from '#services/access';
 import { type EmailRow, formatUidSet } from '#store/index';
 import type { MailboxesContext } from './context.ts';
 import type { SharedMailbox } from './shared-mailboxes.ts';
 
 /** octets at a message's start that are read once for all sections of one FETCH: fields of a header are many small ranges */
 const startBytesMax = 256 * 1024;
+/** messages whose rows are read at once, and octets of frames that are read ahead of a slow client */
+const rowsAhead = 64;
+const bytesAhead = 256 * 1024;
 
 /** One session's hold on a mailbox. */
 export class OpenMailbox implements SelectedMailbox {
@@ -71,7 +74,7 @@ export class OpenMailbox implements SelectedMailbox {
   }
 
   async openBody(uid: number): Promise<OpenedBody> {
-    const { gate, index, logger } = this.#context;
+    const { index, logger } = this.#context;
     const key = this.state.keyOf(uid);
     if (key === null) return { kind: 'gone' };
     let email: EmailRow | undefined;
@@ -79,12 +82,55 @@ export class OpenMailbox implements SelectedMailbox {
       [email] = index.emails([key]);
     } catch (error) {
       // one message's row; the others of the command are shown
-      if (!(error instanceof FengniError) || !error.code.endsWith('-damaged')) throw error;
+      if (!isDamage(error)) throw error;
       logger.error('message cannot be read', { code: error.code, subject: error.subject });
       return { kind: 'damaged' };
     }
-    if (email === undefined) return { kind: 'gone' };
-    const opened = await gate.openAsOwner(this.#shared.account, email);
+    return this.#open(uid, email);
+  }
+
+  async *openBodies(uids: readonly number[]): AsyncGenerator<OpenedBody> {
+    for (let at = 0; at < uids.length; at += rowsAhead) {
+      const wanted = uids.slice(at, at + rowsAhead);
+      const rows = wanted.length === 1 ? null : this.#rows(wanted);
+      if (rows === null) {
+        for (const uid of wanted) yield await this.openBody(uid);
+        continue;
+      }
+      let ahead: ReadAhead | undefined;
+      let aheadUntil = 0;
+      for (const [position, uid] of wanted.entries()) {
+        if (position >= aheadUntil) {
+          const next = aheadOf(rows, position);
+          aheadUntil = position + next.length;
+          // one alone is read by its parts
+          ahead =
+            next.length === 1
+              ? undefined
+              : await this.#context.gate.readAhead(next.flatMap((row) => row ?? []));
+        }
+        yield await this.#open(uid, rows[position], ahead);
+      }
+    }
+  }
+
+  /** One row for each uid; null when one of them cannot be read, so that each is asked for by itself. */
+  #rows(uids: readonly number[]): (EmailRow | undefined)[] | null {
+    const keys = uids.map((uid) => this.state.keyOf(uid));
+    try {
+      const known = new Map<number, EmailRow>();
+      for (const email of this.#context.index.emails(keys.flatMap((key) => key ?? [])))
+        known.set(email.emailSeq, email);
+      return keys.map((key) => (key === null ? undefined : known.get(key)));
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      return null;
+    }
+  }
+
+  async #open(uid: number, email: EmailRow | undefined, ahead?: ReadAhead): Promise<OpenedBody> {
+    if (email === undefined || this.state.keyOf(uid) === null) return { kind: 'gone' };
+    const opened = await this.#context.gate.openAsOwner(this.#shared.account, email, ahead);
     if (opened.kind !== 'found') return { kind: opened.kind };
     const structure = await structureOf(email, opened);
     // the index says one size, the octets another: whichever is wrong, this is not the message
@@ -94,6 +140,7 @@ export class OpenMailbox implements SelectedMailbox {
       kind: 'found',
       structure,
       read: (from, to) => start.read(from, to),
+      readAtHand: (from, to) => start.readAtHand(from, to),
       close: () => {},
     };
   }
@@ -174,6 +221,25 @@ export class OpenMailbox implements SelectedMailbox {
   }
 }
 
+const isDamage = (error: unknown): error is FengniError =>
+  error instanceof FengniError && error.code.endsWith('-damaged');
+
+/** The rows from a position on whose frames are read with few calls; at least one. */
+const aheadOf = (
+  rows: readonly (EmailRow | undefined)[],
+  from: number,
+): readonly (EmailRow | undefined)[] => {
+  let bytes = 0;
+  let end = from;
+  while (end < rows.length) {
+    const row = rows[end];
+    bytes += (row?.at.lengthBytes ?? 0) + (row?.message.at.lengthBytes ?? 0);
+    if (bytes > bytesAhead && end > from) break;
+    end++;
+  }
+  return rows.slice(from, end);
+};
+
 /** Of prefix and original together; null when the octets cannot be read. */
 const structureOf = async (email: EmailRow, opened: StoredMessage): Promise<MessageStructure | null> => {
   const stored = decodeStructure(email.parsed.structure);
@@ -191,10 +257,17 @@ const structureOf = async (email: EmailRow, opened: StoredMessage): Promise<Mess
 /** Keeps a message's first octets while its sections are read. */
 class MessageStart {
   readonly #message: StoredMessage;
-  #pieces: Uint8Array[] | null = null;
+  #pieces: readonly Uint8Array[] | null = null;
 
   constructor(message: StoredMessage) {
     this.#message = message;
+  }
+
+  readAtHand(start: number, end: number): readonly Uint8Array[] | null {
+    const keptBytes = Math.min(this.#message.sizeBytes, startBytesMax);
+    if (end > keptBytes) return this.#message.readAtHand(start, end);
+    this.#pieces ??= this.#message.readAtHand(0, keptBytes);
+    return this.#pieces === null ? null : part(this.#pieces, start, end);
   }
 
   async *read(start: number, end: number): AsyncGenerator<Uint8Array> {
@@ -208,12 +281,19 @@ class MessageStart {
       for await (const octets of this.#message.read(0, keptBytes)) pieces.push(octets);
       this.#pieces = pieces;
     }
-    let at = 0;
-    for (const piece of this.#pieces) {
-      const from = Math.max(start - at, 0);
-      const to = Math.min(end - at, piece.length);
-      if (from < to) yield piece.subarray(from, to);
-      at += piece.length;
-    }
+    yield* part(this.#pieces, start, end);
   }
 }
+
+/** Octets `start` to before `end` of pieces that follow each other. */
+const part = (pieces: readonly Uint8Array[], start: number, end: number): Uint8Array[] => {
+  const found: Uint8Array[] = [];
+  let at = 0;
+  for (const piece of pieces) {
+    const from = Math.max(start - at, 0);
+    const to = Math.min(end - at, piece.length);
+    if (from < to) found.push(from === 0 && to === piece.length ? piece : piece.subarray(from, to));
+    at += piece.length;
+  }
+  return found;
+};

@@ -27,7 +27,11 @@ const openFirst = async (read: StoredMessage['read']) => {
   const login = createPop3Login({
     login: { verify: async () => ({ kind: 'granted', account: 'a' }) } as never,
     index,
-    gate: { openAsOwner: async () => found, forget: () => {}, close: async () => {} } as AccessGate,
+    gate: {
+      openAsOwner: async () => found,
+      forget: () => {},
+      close: async () => {},
+    } as unknown as AccessGate,
     writer: { expunge: async () => assert.fail('nothing is removed here') },
     logger: silent,
   });

@@ -9,7 +9,7 @@ import {
   type MessageContent,
   type MessageRow,
 } from '#store/index';
-import { openHead, openKeyReader, openSegmentReader } from '#store/log';
+import { openHead, openKeyReader, openSegmentReader, type SegmentReader } from '#store/log';
 import { isMessageLeaf, messageId, parseBase64, parseLeaf } from '#trust/seal';
 
 /** One original, open for reading. */
@@ -25,7 +25,16 @@ export interface MessageBody {
    * @throws {FengniError} `payload-damaged`, `frame-damaged`
    */
   read(start: number, end: number): AsyncIterable<Uint8Array>;
+  /**
+   * As `read`, where the octets are in memory and only have to be opened; else null.
+   *
+   * @throws {FengniError} `payload-damaged`
+   */
+  readAtHand(start: number, end: number): readonly Uint8Array[] | null;
 }
+
+/** What was read of several messages with few calls; each is opened and checked when it is asked for. */
+export type ReadAhead = Awaited<ReturnType<SegmentReader['readAhead']>>;
 
 /** Where one account's copy lies. */
 export interface CopyPlace {
@@ -38,11 +47,14 @@ export interface BodyReaders {
   /** @throws {FengniError} `frame-damaged`, `payload-damaged`, `frame-content-damaged`, `message-erased`, `key-missing` */
   message(
     row: Pick<MessageRow, 'seq' | 'at' | 'key' | 'id' | 'sizeBytes' | 'sha256Hex'>,
+    ahead?: ReadAhead,
   ): Promise<MessageBody>;
   /** the trace fields of one copy, from its own frame. @throws {FengniError} as `message` */
-  prefix(copy: CopyPlace): Promise<Uint8Array>;
+  prefix(copy: CopyPlace, ahead?: ReadAhead): Promise<Uint8Array>;
   /** everything that one copy's frame says. @throws {FengniError} as `message` */
-  copy(copy: CopyPlace): Promise<DeliverContent>;
+  copy(copy: CopyPlace, ahead?: ReadAhead): Promise<DeliverContent>;
+  /** Reads frames that will be asked for next, up to 512 KiB of them. */
+  readAhead(places: readonly MessageRow['at'][]): Promise<ReadAhead>;
   /** keys that were destroyed, or null for any of them, are in memory no longer */
   forget(keys: readonly KeyRef[] | null): void;
   close(): Promise<void>;
@@ -70,16 +82,16 @@ export const openBodyReaders = (options: { io: Io; folder: string; shard: number
     });
   };
 
-  const copy = async ({ emailSeq, at, key: ref }: CopyPlace): Promise<DeliverContent> => {
-    const frame = await segments.readFrame(at, emailSeq);
-    return decodeDeliver(openHead(frame, await fileKey(ref, `copy ${emailSeq}`)));
+  const copy = async ({ emailSeq, at, key: ref }: CopyPlace, ahead?: ReadAhead): Promise<DeliverContent> => {
+    const frame = await segments.readFrame(at, emailSeq, ahead);
+    return decodeDeliver(openHead(frame, keys.keyAtHand(ref) ?? (await fileKey(ref, `copy ${emailSeq}`))));
   };
 
   return {
-    message: async (row) => {
+    message: async (row, ahead) => {
       const what = `message ${row.id}`;
-      const frame = await segments.readFrame(row.at, row.seq);
-      const key = await fileKey(row.key, what);
+      const frame = await segments.readFrame(row.at, row.seq, ahead);
+      const key = keys.keyAtHand(row.key) ?? (await fileKey(row.key, what));
       const head = decodeMessage(openHead(frame, key));
       const leaf = parseLeaf(frame.leaf);
       // The index named this frame: that it is the message's own is checked, not believed.
@@ -97,10 +109,12 @@ export const openBodyReaders = (options: { io: Io; folder: string; shard: number
         head,
         leaf: frame.leaf,
         read: (start, end) => payload.range(start, end),
+        readAtHand: (start, end) => payload.rangeAtHand(start, end),
       };
     },
-    prefix: async (place) => (await copy(place)).prefix,
+    prefix: async (place, ahead) => (await copy(place, ahead)).prefix,
     copy,
+    readAhead: segments.readAhead,
     forget: (gone) => (gone === null ? keys.forgetAll() : gone.forEach(keys.forget)),
     close: async () => {
       await segments.close();

@@ -4,4 +4,10 @@
  *
  * Always holds: octets are decrypted and compared with the head's table of hashes before they are given out; a range costs its chunks.
  */
-export { type BodyReaders, type CopyPlace, type MessageBody, openBodyReaders } from './bodies.ts';
+export {
+  type BodyReaders,
+  type CopyPlace,
+  type MessageBody,
+  openBodyReaders,
+  type ReadAhead,
+} from './bodies.ts';

@@ -26,6 +26,8 @@ export type FileKey =
 export interface KeyReader {
   /** @throws {FengniError} of `Io` */
   fileKey(key: KeyRef): Promise<FileKey>;
+  /** The key, when it is in memory; null says nothing. */
+  keyAtHand(key: KeyRef): Uint8Array | null;
   /** Drops a key from memory; call it when an erasure is announced. */
   forget(key: KeyRef): void;
   /** Drops all keys from memory, when erasures may have been missed. */
@@ -49,7 +51,7 @@ interface EpochFile {
  */
 export const openKeyReader = (options: { io: Io; folder: string; shard: number }): KeyReader => {
   const { io, folder, shard } = options;
-  const known = new Map<string, Uint8Array>();
+  const known = new Map<number, Uint8Array>();
   let forgotten = 0;
   const files = new FilePool<EpochFile>({
     filesMax: openFilesMax,
@@ -79,16 +81,21 @@ export const openKeyReader = (options: { io: Io; folder: string; shard: number }
         if (slot === key.slot) wanted = parsed;
         // What was read before a key was forgotten must not bring it back.
         const keep = parsed.kind === 'slot' && parsed.slot.fileKey !== null && forgotten === before;
-        if (keep) known.set(`${key.epoch}:${slot}`, parsed.slot.fileKey as Uint8Array);
+        if (keep) known.set(nameOf({ epoch: key.epoch, slot }), parsed.slot.fileKey as Uint8Array);
       }
-      while (known.size > cachedKeysMax) known.delete(known.keys().next().value as string);
+      while (known.size > cachedKeysMax) known.delete(known.keys().next().value as number);
       return fileKeyOf(wanted, key);
     });
 
+  // A slot beyond the end of its epoch would have the number of another epoch's.
+  const keyAtHand = (key: KeyRef): Uint8Array | null =>
+    key.slot < slotsPerEpoch ? (known.get(nameOf(key)) ?? null) : null;
+
   return {
+    keyAtHand,
     async fileKey(key) {
-      const cached = known.get(`${key.epoch}:${key.slot}`);
-      if (cached !== undefined) return { kind: 'clear', fileKey: cached };
+      const cached = keyAtHand(key);
+      if (cached !== null) return { kind: 'clear', fileKey: cached };
       if (key.slot >= slotsPerEpoch)
         return { kind: 'missing', what: `slot ${key.slot} is beyond the end of an epoch` };
       const name = keyFileName(key.epoch);
@@ -102,7 +109,7 @@ export const openKeyReader = (options: { io: Io; folder: string; shard: number }
     },
     forget(key) {
       forgotten++;
-      known.delete(`${key.epoch}:${key.slot}`);
+      known.delete(nameOf(key));
     },
     forgetAll() {
       forgotten++;
@@ -114,6 +121,9 @@ export const openKeyReader = (options: { io: Io; folder: string; shard: number }
     },
   };
 };
+
+/** One number for both: an epoch has 32 bits on disk, a slot 16. */
+const nameOf = ({ epoch, slot }: KeyRef): number => epoch * slotsPerEpoch + slot;
 
 /** Why the header of a key file is not the one of this epoch and shard; null when it is. */
 export const wrongHeader = (octets: Uint8Array, epoch: number, shard: number): string | null => {

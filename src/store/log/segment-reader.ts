@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { equalBytes } from '#base/bytes';
+import { concat, equalBytes } from '#base/bytes';
 import { FengniError } from '#base/errors';
 import type { Io, IoFile } from '#store/durable';
 import {
@@ -8,13 +7,14 @@ import {
   isZeros,
   largeFileName,
   openPayload,
+  openPayloadAtHand,
   openWholePayload,
   type PayloadReader,
   parseFrameHead,
   parseSegmentFileName,
   places,
   segmentFileName,
-  sha256,
+  sha256Is,
 } from '#store/segments';
 import { isMessageLeaf, leafHash, messageId, parseLeaf } from '#trust/seal';
 import { FilePool } from './file-pool.ts';
@@ -42,6 +42,12 @@ export interface Frame {
   storedOctets: Uint8Array | null;
 }
 
+/** Octets of frames that were read before they were asked for; for the command at hand, and then dropped. */
+export interface ReadAhead {
+  /** the frame's octets as they are stored, or null when they were not read */
+  octets(address: FrameAddress): Uint8Array | null;
+}
+
 /** Reads frames at addresses that the writer announced after they were durable; every process may have one. */
 export interface SegmentReader {
   /**
@@ -49,7 +55,14 @@ export interface SegmentReader {
    *
    * @throws {FengniError} `frame-damaged`, or of `Io`
    */
-  readFrame(address: FrameAddress, seq: number): Promise<Frame>;
+  readFrame(address: FrameAddress, seq: number, ahead?: ReadAhead): Promise<Frame>;
+  /** As `readFrame`, of a frame whose octets are at hand: all of them, with whatever follows. */
+  frameIn(octets: Uint8Array, address: FrameAddress, seq: number): Frame;
+  /**
+   * Reads the octets of several frames with as few calls as their places allow: messages that came together lie together. What is too
+   * large, or too much, is left to `readFrame`.
+   */
+  readAhead(addresses: readonly FrameAddress[]): Promise<ReadAhead>;
   /**
    * The octets of a sealed frame, to be read by ranges.
    *
@@ -63,6 +76,13 @@ export interface SegmentReader {
 /** Read at once, whatever the frame: most mail fits. */
 const firstReadBytes = 16_384;
 const openFilesMax = 64;
+/** octets that one call reads ahead, and all that a caller has at once */
+const aheadRunBytesMax = 256 * 1024;
+const aheadBytesMax = 512 * 1024;
+/** a larger frame is read by its parts */
+const aheadFrameBytesMax = 128 * 1024;
+/** octets between two frames that are read with them */
+const aheadGapBytesMax = 8 * 1024;
 /** files in `large/` that are kept open while nobody reads them: none, so that one that was erased is gone */
 const idleLargeFilesMax = 0;
 
@@ -128,6 +148,7 @@ export const openSegmentReader = (options: { io: Io; folder: string }): SegmentR
           release();
         }
       },
+      rangeAtHand: () => null,
     };
   };
 
@@ -142,9 +163,46 @@ export const openSegmentReader = (options: { io: Io; folder: string }): SegmentR
     return segmentFileName(segment, revisions.get(segment) ?? 0);
   };
 
+  /** What the revision is known to be; a file that was never opened has none yet. */
+  const knownName = (segment: number): string => segmentFileName(segment, revisions.get(segment) ?? 0);
+
+  const frameOf = (
+    octets: Uint8Array,
+    head: FrameHead,
+    address: FrameAddress,
+    seq: number,
+    name: string,
+  ): Frame => {
+    if (head.record.seq !== seq) throw damaged(address, name, `seq (${head.record.seq})`);
+    if (head.lengthBytes !== address.lengthBytes) throw damaged(address, name, 'length of the frame');
+    const clear = head.record.key === null;
+    const frame: Frame = {
+      address,
+      head,
+      leaf: octets.subarray(head.leafAt, head.headAt),
+      storedHead: octets.subarray(head.headAt, head.octetsAt),
+      clearBody: clear ? octets.subarray(head.octetsAt, head.endAt) : null,
+      storedOctets: octets.length >= head.endAt ? octets.subarray(head.octetsAt, head.endAt) : null,
+    };
+    const wrong = wrongPart(frame);
+    if (wrong !== null) throw damaged(address, name, wrong);
+    return frame;
+  };
+
+  const frameIn = (octets: Uint8Array, address: FrameAddress, seq: number): Frame => {
+    const name = knownName(address.segment);
+    const parsed = parseFrameHead(octets);
+    if (parsed.kind === 'bad') throw damaged(address, name, parsed.field);
+    return frameOf(octets, parsed.frame, address, seq, name);
+  };
+
   return {
-    async readFrame(address, seq) {
+    frameIn,
+
+    async readFrame(address, seq, ahead) {
       const name = await nameOf(address.segment);
+      const held = ahead?.octets(address) ?? null;
+      if (held !== null) return frameIn(held, address, seq);
       return files.use(name, async (file) => {
         const first = await readExactly(
           file,
@@ -156,40 +214,56 @@ export const openSegmentReader = (options: { io: Io; folder: string }): SegmentR
         const parsed = parseFrameHead(first);
         if (parsed.kind === 'bad') throw damaged(address, name, parsed.field);
         const head = parsed.frame;
-        if (head.record.seq !== seq) throw damaged(address, name, `seq (${head.record.seq})`);
-        if (head.lengthBytes !== address.lengthBytes) throw damaged(address, name, 'length of the frame');
-        const clear = head.record.key === null;
-        const wanted = clear ? head.endAt : head.octetsAt;
-        const rest = await readExactly(file, address, first.length, Math.max(0, wanted - first.length), name);
-        const part = (from: number, to: number): Uint8Array => slice(first, rest, from, to);
-        const frame: Frame = {
-          address,
-          head,
-          leaf: part(head.leafAt, head.headAt),
-          storedHead: part(head.headAt, head.octetsAt),
-          clearBody: clear ? part(head.octetsAt, head.endAt) : null,
-          storedOctets: first.length >= head.endAt ? first.subarray(head.octetsAt, head.endAt) : null,
-        };
-        const wrong = wrongPart(frame);
-        if (wrong !== null) throw damaged(address, name, wrong);
-        return frame;
+        const wanted = head.record.key === null ? head.endAt : head.octetsAt;
+        if (wanted <= first.length || head.lengthBytes !== address.lengthBytes)
+          return frameOf(first, head, address, seq, name);
+        const rest = await readExactly(file, address, first.length, wanted - first.length, name);
+        return frameOf(concat([first, rest]), head, address, seq, name);
       });
+    },
+
+    async readAhead(addresses) {
+      const runs = runsOf(addresses);
+      const read = await Promise.all(
+        runs.map(async ({ segment, offset, lengthBytes }) => {
+          const octets = new Uint8Array(Buffer.allocUnsafeSlow(lengthBytes).buffer);
+          try {
+            const name = await nameOf(segment);
+            // What the file does not have is found missing when the frame itself is read.
+            const length = await files.use(name, (file) => file.read(octets, offset));
+            return { segment, offset, octets: octets.subarray(0, length) };
+          } catch (error) {
+            if (!(error instanceof FengniError)) throw error;
+            return { segment, offset, octets: octets.subarray(0, 0) };
+          }
+        }),
+      );
+      return {
+        octets: ({ segment, offset, lengthBytes }) => {
+          for (const run of read) {
+            const at = offset - run.offset;
+            if (run.segment === segment && at >= 0 && at + lengthBytes <= run.octets.length)
+              return run.octets.subarray(at, at + lengthBytes);
+          }
+          return null;
+        },
+      };
     },
 
     async openOctets(frame, fileKey, chunkHashes) {
       const { address, head, storedOctets } = frame;
       if (head.storage.place === places.ownFile) return openOwnFile(frame, fileKey, chunkHashes);
+      if (head.storage.place !== places.here)
+        throw damaged(address, knownName(address.segment), 'place (the octets are erased)');
+      if (storedOctets !== null) return openPayloadAtHand(storedOctets, fileKey, chunkHashes);
       const name = await nameOf(address.segment);
-      if (head.storage.place !== places.here) throw damaged(address, name, 'place (the octets are erased)');
       return openPayload(
         {
           storedLength: head.storage.storedLength,
           read: (position, lengthBytes) =>
-            storedOctets !== null
-              ? Promise.resolve(storedOctets.subarray(position, position + lengthBytes))
-              : files.use(name, (file) =>
-                  readExactly(file, address, head.octetsAt + position, lengthBytes, name),
-                ),
+            files.use(name, (file) =>
+              readExactly(file, address, head.octetsAt + position, lengthBytes, name),
+            ),
         },
         fileKey,
         chunkHashes,
@@ -220,7 +294,7 @@ export const messageIdOf = (frame: Pick<Frame, 'leaf'>): string | null => {
  */
 export const openHead = (frame: Frame, fileKey: Uint8Array): Uint8Array => {
   const plain = openWholePayload(fileKey, frame.storedHead);
-  if (!equalBytes(sha256(plain), frame.head.record.bodyCommitment))
+  if (!sha256Is(plain, frame.head.record.bodyCommitment))
     throw damaged(frame.address, segmentFileName(frame.address.segment, 0), 'bodyCommitment');
   return plain;
 };
@@ -230,18 +304,33 @@ const wrongPart = (frame: Frame): string | null => {
   if (record.leafIndex !== null && !equalBytes(leafHash(frame.leaf), record.leafHash)) return 'leaf';
   if (frame.clearBody === null || storage.place !== places.here) return null;
   if (frame.clearBody.length === 0 && isZeros(record.bodyCommitment)) return null;
-  if (!equalBytes(createHash('sha256').update(frame.clearBody).digest(), record.bodyCommitment))
-    return 'bodyCommitment';
+  if (!sha256Is(frame.clearBody, record.bodyCommitment)) return 'bodyCommitment';
   return null;
 };
 
-const slice = (first: Uint8Array, rest: Uint8Array, from: number, to: number): Uint8Array => {
-  if (to <= first.length) return first.subarray(from, to);
-  if (from >= first.length) return rest.subarray(from - first.length, to - first.length);
-  const whole = new Uint8Array(to - from);
-  whole.set(first.subarray(from), 0);
-  whole.set(rest.subarray(0, to - first.length), first.length - from);
-  return whole;
+/** What to read with one call each, in the order of the file. */
+const runsOf = (addresses: readonly FrameAddress[]): FrameAddress[] => {
+  const sorted = addresses
+    .filter(({ lengthBytes }) => lengthBytes <= aheadFrameBytesMax)
+    .sort((a, b) => a.segment - b.segment || a.offset - b.offset);
+  const runs: FrameAddress[] = [];
+  let bytes = 0;
+  for (const { segment, offset, lengthBytes } of sorted) {
+    const run = runs.at(-1);
+    const end = offset + lengthBytes;
+    const isNear =
+      run !== undefined &&
+      run.segment === segment &&
+      offset - (run.offset + run.lengthBytes) <= aheadGapBytesMax &&
+      end - run.offset <= aheadRunBytesMax;
+    const before = isNear ? run.lengthBytes : 0;
+    const after = isNear ? Math.max(before, end - run.offset) : lengthBytes;
+    if (bytes + after - before > aheadBytesMax) break;
+    bytes += after - before;
+    if (isNear) run.lengthBytes = after;
+    else runs.push({ segment, offset, lengthBytes });
+  }
+  return runs;
 };
 
 const readExactly = async (
@@ -252,8 +341,8 @@ const readExactly = async (
   name: string,
 ): Promise<Uint8Array> => {
   const bounded = Math.min(lengthBytes, 2 * frameLimits.headStoredBytesMax);
+  if (bounded === 0) return new Uint8Array(0);
   const octets = new Uint8Array(bounded);
-  if (bounded === 0) return octets;
   const length = await file.read(octets, address.offset + at);
   if (length < bounded) throw damaged(address, name, 'length of the file');
   return octets;

@@ -1,6 +1,6 @@
-import { ascii, equalBytes } from '#base/bytes';
+import { ascii, concat, equalBytes } from '#base/bytes';
 import { alignUp, copyOf, getU64, isZeros, putU64, viewOf } from './integers.ts';
-import { sha256, sha256Of } from './sha256.ts';
+import { sha256, sha256Is } from './sha256.ts';
 
 export const frameTypes = {
   MSG: 1,
@@ -172,7 +172,7 @@ export const parseFrameHead = (octets: Uint8Array): ParsedFrameHead => {
     return bad('length of the record');
   if (octets.length < headerLength + recordLength) return bad('length of the frame');
   const recordOctets = octets.subarray(headerLength, headerLength + recordLength);
-  if (!equalBytes(octets.subarray(72, 104), storageChecksum(octets, headerLength, recordOctets)))
+  if (!isStorageChecksum(octets, headerLength, recordOctets))
     return bad('checksum of storage header and record');
 
   if (octets[6] !== 1) return bad('version');
@@ -215,17 +215,23 @@ export const parseFrameHead = (octets: Uint8Array): ParsedFrameHead => {
 
 const bad = (field: string): { kind: 'bad'; field: string } => ({ kind: 'bad', field });
 
-const storageChecksum = (octets: Uint8Array, headerLength: number, record: Uint8Array): Uint8Array => {
+/** What the checksum is over: the header up to it, what stands behind it, the record. */
+const checksumInput = (octets: Uint8Array, headerLength: number, record: Uint8Array): Uint8Array => {
   const extra = headerLength - storageHeaderBytes;
-  if (extra === 0 && record.length === recordBytes) {
-    checksumInput.set(octets.subarray(0, 72), 0);
-    checksumInput.set(record, 72);
-    return sha256(checksumInput);
-  }
-  return sha256Of([octets.subarray(0, 72), octets.subarray(storageHeaderBytes, headerLength), record]);
+  if (extra !== 0 || record.length !== recordBytes)
+    return concat([octets.subarray(0, 72), octets.subarray(storageHeaderBytes, headerLength), record]);
+  usualInput.set(octets.subarray(0, 72), 0);
+  usualInput.set(record, 72);
+  return usualInput;
 };
 
-const checksumInput = new Uint8Array(72 + recordBytes);
+const usualInput = new Uint8Array(72 + recordBytes);
+
+const storageChecksum = (octets: Uint8Array, headerLength: number, record: Uint8Array): Uint8Array =>
+  sha256(checksumInput(octets, headerLength, record));
+
+const isStorageChecksum = (octets: Uint8Array, headerLength: number, record: Uint8Array): boolean =>
+  sha256Is(checksumInput(octets, headerLength, record), octets.subarray(72, 104));
 
 const writeRecord = (octets: Uint8Array, record: FrameRecord): void => {
   const view = viewOf(octets);

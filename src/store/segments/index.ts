@@ -67,6 +67,7 @@ export {
 export {
   chunkBytes,
   openPayload,
+  openPayloadAtHand,
   openWholePayload,
   type PayloadReader,
   PayloadSealer,
@@ -85,4 +86,4 @@ export {
   type SegmentHeader,
   segmentHeaderBytes,
 } from './segment-header.ts';
-export { sha256, sha256Of } from './sha256.ts';
+export { sha256, sha256Is, sha256Of } from './sha256.ts';

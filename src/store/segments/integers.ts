@@ -21,8 +21,12 @@ export const alignUp = (value: number, to: number): number => Math.ceil(value / 
 export const copyOf = (octets: Uint8Array, from = 0, to = octets.length): Uint8Array =>
   new Uint8Array(octets.subarray(from, to));
 
-/** Whether all octets are zero; compares whole ranges, no loop over octets. */
+/** Whether all octets are zero; compares whole ranges, and loops over a few octets only. */
 export const isZeros = (octets: Uint8Array): boolean => {
+  if (octets.length <= 64) {
+    for (let at = 0; at < octets.length; at++) if (octets[at] !== 0) return false;
+    return true;
+  }
   for (let at = 0; at < octets.length; at += zeros.length) {
     const part = octets.subarray(at, at + zeros.length);
     if (Buffer.compare(part, zeros.subarray(0, part.length)) !== 0) return false;

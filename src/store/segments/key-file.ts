@@ -1,6 +1,6 @@
 import { ascii, equalBytes } from '#base/bytes';
 import { copyOf, getU64, isZeros, putU64, viewOf } from './integers.ts';
-import { sha256 } from './sha256.ts';
+import { sha256, sha256Is } from './sha256.ts';
 
 export interface KeyFileHeader {
   shard: number;
@@ -51,7 +51,7 @@ export const encodeKeyFileHeader = (header: KeyFileHeader): Uint8Array => {
 export const parseKeyFileHeader = (octets: Uint8Array): ParsedKeyFileHeader => {
   if (octets.length < keyFileHeaderBytes) return { kind: 'bad', field: 'length of the header' };
   if (!equalBytes(octets.subarray(0, 8), magic)) return { kind: 'bad', field: 'magic' };
-  if (!equalBytes(octets.subarray(480, 512), sha256(octets.subarray(0, 480))))
+  if (!sha256Is(octets.subarray(0, 480), octets.subarray(480, 512)))
     return { kind: 'bad', field: 'checksum of the header' };
   const view = viewOf(octets);
   if (view.getUint16(8) !== keyFileHeaderBytes) return { kind: 'bad', field: 'headerLength' };
@@ -74,8 +74,8 @@ export const encodeDestroyedSlot = (slot: number, seq: number): Uint8Array =>
 
 export const parseKeySlot = (octets: Uint8Array, slot: number): ParsedKeySlot => {
   if (octets.length !== keySlotBytes) return { kind: 'bad', field: 'length of the slot' };
-  if (isZeros(octets)) return { kind: 'empty' };
-  if (!equalBytes(octets.subarray(96, 128), sha256(octets.subarray(0, 96))))
+  if (octets[0] === slotStates.empty && isZeros(octets)) return { kind: 'empty' };
+  if (!sha256Is(octets.subarray(0, 96), octets.subarray(96, 128)))
     return { kind: 'bad', field: 'checksum of the slot' };
   const view = viewOf(octets);
   const state = octets[0] as number;

@@ -1,6 +1,6 @@
-import { createHash, hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 
-export const sha256 = (octets: Uint8Array): Uint8Array => hash('sha256', octets, 'buffer');
+export { sha256, sha256Is } from '#base/sha256';
 
 export const sha256Of = (pieces: readonly Uint8Array[]): Uint8Array => {
   const hasher = createHash('sha256');

@@ -17,13 +17,13 @@ export const openSqliteDirectory = (file: string, options: { readOnly: boolean }
   const appliedSeq = (): number => {
     const row = db.get('SELECT seq, sum FROM applied');
     if (row === undefined) return 0;
-    checkRow(`${file}: applied`, [number(row, 'seq')], row['sum']);
+    checkRow(() => `${file}: applied`, [number(row, 'seq')], row['sum']);
     return number(row, 'seq');
   };
 
   const value = (name: string, row: Row): JsonObject => {
     const cells = [name, text(row, 'key'), text(row, 'value')];
-    checkRow(`${file}: row ${name} ${cells[1]}`, cells, row['sum']);
+    checkRow(() => `${file}: row ${name} ${cells[1]}`, cells, row['sum']);
     return parseCanonicalJson(text(row, 'value')) as JsonObject;
   };
 
@@ -41,7 +41,7 @@ export const openSqliteDirectory = (file: string, options: { readOnly: boolean }
   ];
   const versions = (where: string, ...cells: Cell[]): RowVersion[] =>
     db.all(`SELECT * FROM version ${where} ORDER BY seq`, ...cells).map((row) => {
-      checkRow(`${file}: version ${number(row, 'seq')}`, versionCells(row), row['sum']);
+      checkRow(() => `${file}: version ${number(row, 'seq')}`, versionCells(row), row['sum']);
       return {
         seq: number(row, 'seq'),
         table: text(row, 'name'),

@@ -137,7 +137,7 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
   /** refuses a row that is not the one that was written */
   const checked = (table: Table, row: Row): Row => {
     const cells = columns[table].map((name) => row[name] ?? null);
-    checkRow(`${file}: ${table} ${cells.slice(0, 2).join(' ')}`, cells, row['sum']);
+    checkRow(() => `${file}: ${table} ${cells.slice(0, 2).join(' ')}`, cells, row['sum']);
     return row;
   };
   const one = (table: Table, where: string, ...cells: Cell[]): Row | null => {
@@ -654,7 +654,13 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
       const row = db.get('SELECT count(*) AS n FROM placement WHERE mailbox = ?', mailboxNumber(mailbox));
       return row === undefined ? 0 : number(row, 'n');
     },
-    emails: (seqs) => seqs.flatMap((seq) => emailRows('WHERE seq = ?', seq)),
+    emails: (seqs) => {
+      const found = new Map<number, EmailRow>();
+      for (let at = 0; at < seqs.length; at += togetherMax)
+        for (const row of emailRows(...inList('seq', seqs.slice(at, at + togetherMax))))
+          found.set(row.emailSeq, row);
+      return seqs.flatMap((seq) => found.get(seq) ?? []);
+    },
     emailsOfMessage: (messageSeq) => emailRows('WHERE message = ? ORDER BY seq', messageSeq),
     unplaced: (dayCount, afterEmailSeq, limit) =>
       many(
@@ -700,10 +706,16 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
     close: () => db.close(),
   };
 
-  const emailRows = (rest: string, cell: Cell): EmailRow[] =>
-    many('email', rest, cell).flatMap((row) => {
-      const message = one('message', 'seq = ?', number(row, 'message'));
-      if (message === null) return [];
+  const emailRows = (rest: string, ...cells: Cell[]): EmailRow[] => {
+    const rows = many('email', rest, ...cells);
+    const messages = new Map<number, Row>();
+    const wanted = [...new Set(rows.map((row) => number(row, 'message')))];
+    for (let at = 0; at < wanted.length; at += togetherMax)
+      for (const row of many('message', ...inList('seq', wanted.slice(at, at + togetherMax))))
+        messages.set(number(row, 'seq'), row);
+    return rows.flatMap((row) => {
+      const message = messages.get(number(row, 'message'));
+      if (message === undefined) return [];
       return [
         {
           emailSeq: number(row, 'seq'),
@@ -725,8 +737,20 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
         },
       ];
     });
+  };
 
   return index;
+};
+
+/** rows that one statement asks for */
+const togetherMax = 64;
+
+/** The condition that a number is one of these; a list has one of two lengths, so that two statements are prepared. */
+const inList = (column: string, values: readonly number[]): [rest: string, ...cells: Cell[]] => {
+  if (values.length <= 1) return [`WHERE ${column} = ?`, values[0] ?? null];
+  const cells: Cell[] = [...values];
+  while (cells.length < togetherMax) cells.push(null);
+  return [`WHERE ${column} IN (${'?, '.repeat(togetherMax - 1)}?)`, ...cells];
 };
 
 const mailboxNumber = (id: string): number => seqOf(id) ?? 0;

@@ -4,7 +4,7 @@ import { type FetchRequest, parseFetch, type SectionRequest } from '../fetch-req
 import { systemFlag } from '../mailbox-state.ts';
 import type { MailboxView } from '../mailbox-view.ts';
 import { bad, no, ok, type Reply } from '../reply.ts';
-import type { FoundBody, MessageTexts } from '../store.ts';
+import type { FoundBody, MessageTexts, OpenedBody } from '../store.ts';
 import { wireDate, wireSet } from '../wire.ts';
 import type { Command } from './command.ts';
 
@@ -87,17 +87,33 @@ class Fetch {
     const texts = this.#needsTexts
       ? await view.mailbox.texts(indices.map((index) => view.uidAt(index)))
       : null;
+    if (this.#request.sections.length > 0) {
+      await this.#bodies(indices, texts);
+      return;
+    }
     for (let at = 0; at < indices.length; at++) {
       const index = indices[at] ?? 0;
       const items = this.#items(index, texts === null ? undefined : (texts[at] ?? null));
       if (items === null) this.#gone = true;
-      else if (this.#request.sections.length === 0) this.#session.send(`* ${index + 1} FETCH (${items})\r\n`);
-      else {
-        await this.#sections(index, items);
-        if (this.#session.closedOrLeaving) return;
-      }
+      else this.#session.send(`* ${index + 1} FETCH (${items})\r\n`);
     }
     await this.#session.breathe();
+  }
+
+  async #bodies(indices: readonly number[], texts: readonly (MessageTexts | null)[] | null): Promise<void> {
+    const view = this.#view;
+    let at = 0;
+    for await (const body of view.mailbox.openBodies(indices.map((index) => view.uidAt(index)))) {
+      const index = indices[at] ?? 0;
+      const items = this.#items(index, texts === null ? undefined : (texts[at] ?? null));
+      at++;
+      if (items !== null) await this.#sections(index, items, body);
+      else {
+        this.#gone = true;
+        if (body.kind === 'found') body.close();
+      }
+      if (this.#session.closedOrLeaving) return;
+    }
   }
 
   /** RFC 9051 §6.4.5: BODY[…] sets `\Seen`, and the reply says so. The message is shown, whether this can be kept or not. */
@@ -144,11 +160,9 @@ class Fetch {
     return text.startsWith(' ') ? text.slice(1) : text;
   }
 
-  async #sections(index: number, items: string): Promise<void> {
+  async #sections(index: number, items: string, body: OpenedBody): Promise<void> {
     const session = this.#session;
-    const view = this.#view;
-    const uid = view.uidAt(index);
-    const body = await view.mailbox.openBody(uid);
+    const uid = this.#view.uidAt(index);
     if (body.kind === 'gone') {
       this.#gone = true;
       return;
@@ -204,6 +218,15 @@ class Fetch {
     };
     try {
       for (const { start, end } of ranges) {
+        const atHand = body.readAtHand?.(start, end) ?? null;
+        if (atHand !== null) {
+          for (const octets of atHand) {
+            if (!announced) announce();
+            left -= octets.length;
+            session.sendOctets(octets);
+          }
+          continue;
+        }
         for await (const octets of body.read(start, end)) {
           // the first octets are there, so they are verified: a small message is whole or not shown at all
           if (!announced) announce();
