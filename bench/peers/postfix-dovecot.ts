@@ -1,0 +1,272 @@
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import net, { type AddressInfo } from 'node:net';
+import path from 'node:path';
+import { systemRandom } from '#base/clock';
+import { createLocalAuthority, issueServerCertificate } from '#net/tls';
+import { firstField } from '../support/load-message.ts';
+import { type Peer, until } from './peer.ts';
+
+const packages = ['postfix', 'dovecot-core', 'dovecot-lmtpd'];
+const install = `apt-get install -y --no-install-recommends ${packages.join(' ')}`;
+const master = '/usr/lib/postfix/sbin/master';
+const dovecot = '/usr/sbin/dovecot';
+const stopMsMax = 15_000;
+
+/**
+ * Postfix → LMTP → Dovecot, Maildir, from folders of its own: /etc is neither read nor changed.
+ *
+ * @returns why it could not run, where it could not
+ */
+export const startPostfixDovecot = async (folder: string): Promise<Peer | { couldNotRun: string }> => {
+  if (process.getuid?.() !== 0) return { couldNotRun: 'Postfix’s master needs root' };
+  const missing = installPackages();
+  if (missing !== null) return { couldNotRun: missing };
+  // Processes of several users pass through.
+  fs.chmodSync(folder, 0o755);
+  const at = (...names: string[]): string => path.join(folder, ...names);
+  for (const name of ['etc', 'queue', 'postfix', 'dovecot', 'mail', 'tls']) fs.mkdirSync(at(name));
+  execFileSync('chown', ['postfix', at('postfix')]);
+  execFileSync('chown', ['nobody:nogroup', at('mail')]);
+  const [plain, secure] = [await freePort(), await freePort()];
+  writeCertificate(at('tls'));
+  const settings = { main: mainCf(folder), master: masterCf(plain, secure), dovecot: dovecotConf(folder) };
+  fs.writeFileSync(at('etc/main.cf'), settings.main);
+  fs.writeFileSync(at('etc/master.cf'), settings.master);
+  fs.writeFileSync(at('dovecot.conf'), settings.dovecot);
+
+  const lda = daemon(dovecot, ['-F', '-c', at('dovecot.conf')], at('dovecot.out'));
+  await lda.up('Dovecot', () => (fs.existsSync(at('dovecot/lmtp')) ? true : null));
+  // Makes the queue's folders.
+  const check = spawnSync('postfix', ['-c', at('etc'), 'check'], { encoding: 'utf8' });
+  const mta = daemon(master, ['-c', at('etc'), '-d'], at('postfix.out'));
+  try {
+    if (check.status !== 0) throw new Error(`postfix check: ${check.stderr}`);
+    await mta.up('Postfix', () => answers(plain));
+  } catch (error) {
+    await mta.stop();
+    await lda.stop();
+    throw error;
+  }
+  const mailbox = (tag: string): string => at('mail', tag, 'new');
+  const count = (tag: string): number => {
+    try {
+      return fs.readdirSync(mailbox(tag)).length;
+    } catch {
+      return 0;
+    }
+  };
+  return {
+    name: 'Postfix + Dovecot',
+    about: about(settings, folder),
+    address: (tag) => `${tag}@bench.test`,
+    port: (mode) => (mode === 'implicit' ? secure : plain),
+    delivered: (tag, messages) =>
+      until(
+        `${messages} messages in the Maildir`,
+        () => (count(tag) >= messages ? performance.timeOrigin + performance.now() : null),
+        { msMax: 180_000, everyMs: 10 },
+      ),
+    readBack: async (tag) => {
+      const hashes = fs
+        .readdirSync(mailbox(tag))
+        .map((name) => originalHash(fs.readFileSync(path.join(mailbox(tag), name))));
+      fs.rmSync(at('mail', tag), { recursive: true });
+      return hashes;
+    },
+    pids: [mta.pid, lda.pid],
+    stop: async () => {
+      await mta.stop();
+      await lda.stop();
+    },
+  };
+};
+
+const isThere = (): boolean =>
+  fs.existsSync(master) && fs.existsSync(dovecot) && fs.existsSync('/usr/lib/dovecot/lmtp');
+
+/** @returns null, or why they are not there */
+const installPackages = (): string | null => {
+  if (isThere()) return null;
+  const apt = (args: readonly string[]) =>
+    spawnSync('apt-get', ['-o', 'DPkg::Lock::Timeout=300', ...args], {
+      encoding: 'utf8',
+      // RUNLEVEL=1: the packages' own daemons are not started.
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },
+    });
+  const wanted = install.split(' ').slice(1);
+  let outcome = apt(wanted);
+  if (outcome.status !== 0) {
+    apt(['update']);
+    outcome = apt(wanted);
+  }
+  if (isThere()) return null;
+  return `“${install}” failed: ${(outcome.stderr ?? '').trim().split('\n').at(-1) ?? outcome.error?.message}`;
+};
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = net.createServer().once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+
+const answers = (port: number): Promise<true | null> =>
+  new Promise((resolve) => {
+    const socket = net.connect(port, '127.0.0.1');
+    socket.once('data', (greeting: Buffer) => {
+      socket.end('QUIT\r\n');
+      resolve(greeting.toString('latin1').startsWith('220') ? true : null);
+    });
+    socket.once('error', () => resolve(null));
+  });
+
+/** A program in the foreground, in a process group of its own. */
+const daemon = (program: string, args: readonly string[], outFile: string) => {
+  const out = fs.openSync(outFile, 'w');
+  const child = spawn(program, [...args], { stdio: ['ignore', out, out], detached: true, cwd: '/' });
+  fs.closeSync(out);
+  let ended = false;
+  const exited = new Promise<void>((resolve) => {
+    child.once('exit', () => {
+      ended = true;
+      resolve();
+    });
+    child.once('error', () => {
+      ended = true;
+      resolve();
+    });
+  });
+  const said = (): string => fs.readFileSync(outFile, 'utf8');
+  return {
+    pid: child.pid ?? 0,
+    up: (name: string, isUp: () => true | null | Promise<true | null>) =>
+      until(`${name} answers`, () => {
+        if (ended) throw new Error(`${name} ended:\n${said()}`);
+        return isUp();
+      }),
+    stop: async () => {
+      if (ended) return;
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), stopMsMax);
+      await exited;
+      clearTimeout(timer);
+    },
+  };
+};
+
+const writeCertificate = (folder: string): void => {
+  const [nowMs, random] = [Date.now(), systemRandom];
+  const authority = createLocalAuthority({ domains: ['localhost'], nowMs, random });
+  const { cert, key } = issueServerCertificate({
+    authority,
+    names: ['localhost', '127.0.0.1'],
+    nowMs,
+    random,
+  });
+  fs.writeFileSync(path.join(folder, 'cert.pem'), cert);
+  fs.writeFileSync(path.join(folder, 'key.pem'), key, { mode: 0o600 });
+};
+
+const mainCf = (folder: string): string => `compatibility_level = 3.6
+queue_directory = ${folder}/queue
+data_directory = ${folder}/postfix
+command_directory = /usr/sbin
+daemon_directory = /usr/lib/postfix/sbin
+mail_owner = postfix
+setgid_group = postdrop
+myhostname = mail.bench.test
+mydestination =
+alias_maps =
+local_recipient_maps =
+inet_interfaces = loopback-only
+inet_protocols = ipv4
+mynetworks = 127.0.0.0/8
+smtpd_peername_lookup = no
+disable_dns_lookups = yes
+virtual_mailbox_domains = bench.test
+virtual_mailbox_maps = static:there
+virtual_transport = lmtp:unix:${folder}/dovecot/lmtp
+message_size_limit = 52428800
+smtpd_client_connection_count_limit = 0
+default_process_limit = 250
+smtpd_tls_security_level = may
+smtpd_tls_cert_file = ${folder}/tls/cert.pem
+smtpd_tls_key_file = ${folder}/tls/key.pem
+`;
+
+const masterCf = (plain: number, secure: number): string => `127.0.0.1:${plain} inet n - n - - smtpd
+127.0.0.1:${secure} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes
+pickup unix n - n 60 1 pickup
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+tlsmgr unix - - n 1000? 1 tlsmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+verify unix - - n - 1 verify
+flush unix n - n 1000? 0 flush
+proxymap unix - - n - - proxymap
+proxywrite unix - - n - 1 proxymap
+smtp unix - - n - - smtp
+relay unix - - n - - smtp
+showq unix n - n - - showq
+error unix - - n - - error
+retry unix - - n - - error
+discard unix - - n - - discard
+lmtp unix - - n - - lmtp
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+`;
+
+const dovecotConf = (folder: string): string => `base_dir = ${folder}/dovecot
+state_dir = ${folder}/dovecot
+log_path = ${folder}/dovecot.log
+instance_name = bench
+protocols = lmtp
+listen = 127.0.0.1
+ssl = no
+mail_fsync = always
+mail_location = maildir:${folder}/mail/%n
+first_valid_uid = 1
+auth_mechanisms = plain
+service lmtp {
+  unix_listener lmtp {
+    mode = 0666
+  }
+}
+passdb {
+  driver = static
+  args = nopassword=y
+}
+userdb {
+  driver = static
+  args = uid=nobody gid=nogroup home=${folder}/mail/%n
+}
+`;
+
+const about = (settings: { main: string; dovecot: string; master: string }, folder: string): string => {
+  const version = (program: string, args: string[]): string =>
+    (spawnSync(program, args, { encoding: 'utf8' }).stdout ?? '').trim().split('\n')[0] ?? '';
+  const clean = (text: string): string => text.replaceAll(folder, 'FOLDER').trimEnd();
+  return [
+    `Postfix ${version('postconf', ['-d', '-h', 'mail_version'])}, Dovecot ${version(dovecot, ['--version'])}, Debian’s packages (\`${install}\`). The queue file is synced as Postfix does by itself; a message counts when it lies in the Maildir. There is no syslog, so that Postfix writes no log.`,
+    `main.cf:\n\n\`\`\`\n${clean(settings.main)}\n\`\`\``,
+    'master.cf: Debian’s, without chroot, `smtpd` on two loopback ports, the second with `smtpd_tls_wrappermode=yes`.',
+    `dovecot.conf:\n\n\`\`\`\n${clean(settings.dovecot)}\n\`\`\``,
+  ].join('\n\n');
+};
+
+/** Of what stands from the load's first field on; a Maildir has lines that end in LF. */
+const originalHash = (stored: Buffer): string => {
+  const text = stored.toString('latin1');
+  const start = text.indexOf(`\n${firstField}`);
+  if (start === -1) return 'not a message of the load';
+  return createHash('sha256')
+    .update(Buffer.from(text.slice(start + 1).replaceAll('\n', '\r\n'), 'latin1'))
+    .digest('hex');
+};
