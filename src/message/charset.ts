@@ -188,6 +188,37 @@ const big5Table = (): Map<string, string> => {
   return table;
 };
 
+/**
+ * ICU makes one U+FFFD of a pair that is no character; here an ASCII octet after a lead stays, as the WHATWG has it, so that
+ * no quote and no `<` gets lost.
+ */
+const decodeShiftJis = (octets: Uint8Array): string =>
+  latin1(octets).replace(/[\x81-\x9f\xe0-\xfc][@-~\x80-\xfc]|[\x80-\xff]/g, (pair) => {
+    if (pair.length === 1) {
+      const code = pair.charCodeAt(0);
+      if (code === 0x80) return pair;
+      return code > 0xa0 && code < 0xe0 ? String.fromCharCode(code - 0xa1 + 0xff61) : '\ufffd';
+    }
+    return shiftJisTable().get(pair) ?? (pair.charCodeAt(1) < 0x80 ? `\ufffd${pair[1]}` : '\ufffd');
+  });
+
+let shiftJis: Map<string, string> | null = null;
+
+const shiftJisTable = (): Map<string, string> => {
+  if (shiftJis !== null) return shiftJis;
+  const table = new Map<string, string>();
+  const icu = new TextDecoder('shift_jis');
+  for (let lead = 0x81; lead <= 0xfc; lead++) {
+    if (lead === 0xa0) lead = 0xe0;
+    for (let trail = 0x40; trail <= 0xfc; trail++) {
+      const text = icu.decode(Uint8Array.of(lead, trail));
+      if (trail !== 0x7f && !text.startsWith('\ufffd')) table.set(String.fromCharCode(lead, trail), text);
+    }
+  }
+  shiftJis = table;
+  return table;
+};
+
 const highPairs = (pairs: string): Buffer => {
   const octets = Buffer.from(pairs, 'latin1');
   for (let at = 0; at < octets.length; at++) octets[at] = (octets[at] ?? 0) | 0x80;
@@ -259,6 +290,7 @@ const decodeUtf32 = (octets: Uint8Array): string => {
 const ownDecoders: ReadonlyMap<string, (octets: Uint8Array) => string> = new Map([
   ['uhc', decodeUhc],
   ['big5', decodeBig5],
+  ['shift_jis', decodeShiftJis],
   ['hz-gb-2312', decodeHz],
   ['iso-2022-kr', decodeIso2022Kr],
   ['iso-2022-cn', decodeIso2022Cn],

@@ -44,24 +44,30 @@ const lengthMax = 1000;
 
 /**
  * The date of a Date field as people write it: with or without the day of the week, obsolete zones, years of two or three
- * digits, comments and folds anywhere, no seconds, no zone; also C's `asctime` and ISO 8601. Null when it is none.
+ * digits, a month as a number, comments and folds anywhere, no seconds, no zone; also C's `asctime` and ISO 8601. Null when
+ * it is none.
  *
  * @source RFC 5322 §3.3, §4.3
  */
 export const parseDate = (value: string): MailDate | null => {
   if (value.length > lengthMax) return null;
-  const text = withoutComments(value).replace(/\s+/g, ' ').trim();
+  const text = withoutComments(value)
+    .replace(/\s+/g, ' ')
+    // What some relays leave of a fold.
+    .replace(/^[^A-Za-z0-9]+/, '')
+    .trimEnd();
   return parseMailDate(text) ?? parseAsctime(text) ?? parseIsoDate(text);
 };
 
 const mailDate =
-  /^(?:[a-z]{2,9}\.?,? ?)?(\d{1,2})(?: |-)([a-z]{3})[a-z]*\.?(?: |-|, )(\d{2,4}),? (\d{1,2}) ?[:.] ?(\d{2})(?: ?[:.] ?(\d{2})(?:[.,]\d+)?)?(?: ?([ap]m))?(?: ?(.*))?$/i;
+  /^(?:[a-z]{2,9}\.?,? ?)?(\d{1,2})(?: |-)([a-z]{3}|\d{1,2}(?=[ -]\d))[a-z]*\.?(?: |-|, )(\d{2,4}),? (\d{1,2}) ?[:.] ?(\d{2})(?: ?[:.] ?(\d{2})(?:[.,]\d+)?)?(?: ?([ap]m))?(?: ?(.*))?$/i;
 
 const parseMailDate = (text: string): MailDate | null => {
   const match = mailDate.exec(text);
   if (match === null) return null;
   const [, day = '', month = '', year = '', hour = '', minute = '', second = '0', half, zone = ''] = match;
-  return make(year, months.indexOf(month.toLowerCase()), day, hour, minute, second, half, zone);
+  const monthIndex = /^\d/.test(month) ? Number(month) - 1 : months.indexOf(month.toLowerCase());
+  return make(year, monthIndex, day, hour, minute, second, half, zone);
 };
 
 /** `Thu Jan  1 00:00:00 [zone] 1970` */

@@ -133,6 +133,9 @@ test('encoded words as RFC 2047 §8 shows them and as people write them', () => 
     ['caf\xc3\xa9', 'café'],
     ['caf\xe9', 'café'],
     ['a=?utf-8?q?b?=c', 'abc'],
+    // A fold inside a word, which RFC 2047 §2 forbids, stands for nothing.
+    ['=?utf-8?q?a\r\n  _b?= c\r\n d', 'a b c d'],
+    ['=?utf-8?B?5Lit\r\n 5paH?=', '中文'],
   ];
   for (const [encoded, expected] of cases) assert.equal(decodeHeaderText(encoded), expected, encoded);
 });
@@ -150,6 +153,10 @@ test('a file name in every form that mailers give it (RFC 2231 §4, RFC 2047 §5
   assert.equal(name('name=Annual report.pdf; x=y'), 'Annual report.pdf');
   assert.equal(name('name*=no-charset.pdf'), 'no-charset.pdf');
   assert.equal(name('other=x'), null);
+  // The charset in each piece, against RFC 2231 §4.1; a piece that is missing.
+  assert.equal(name("name*0*=utf-8''%e4%b8%ad; name*1*=utf-8''%e6%96%87"), '中文');
+  assert.equal(name("name*0*=iso-8859-1'es'%D1; name*1*=iso-8859-1'%20a"), 'Ñ a');
+  assert.equal(name('name*0=a; name*2=c; name*1=b; name*9=".pdf"'), 'abc.pdf');
 });
 
 test('charsets that ICU does not have (RFC 1557, 1843, 1922, 2152)', () => {
@@ -162,6 +169,7 @@ test('charsets that ICU does not have (RFC 1557, 1843, 1922, 2152)', () => {
   assert.equal(text('iso-2022-cn', 'a\x1b$)A\x0eVPND\x0f b'), 'a中文 b');
   assert.equal(text('utf-7', 'Hi Mom -+Jjo--!+-'), 'Hi Mom -☺-!+');
   assert.equal(text('utf-32be', '\0\0\x4e\x2d'), '中');
+  assert.equal(text('shift_jis', '\x93\xfa\x96{\x81<a>\xb6\xff'), '日本\ufffd<a>ｶ\ufffd');
   assert.equal(text('cp949', '\x8c\x63\xb9\xe6\xb0\xa2\xc7\xcf'), '똠방각하');
   assert.equal(text('big5-hkscs', '\x88\x62\xa4\xa4'), 'Ê̄中');
   assert.equal(charsetOf('"GB2312"'), 'gb18030');
@@ -217,6 +225,9 @@ test('dates (RFC 5322 §3.3, §4.3)', () => {
     ['Thu, 15 Feb 2007 01:02:60 -0000', '2007-02-15T01:02:59.000Z'],
     ['Thu, 15 Feb 2007 13:02:03 +0800 (CST)', '2007-02-15T05:02:03.000Z'],
     ['Thu, 15 Feb 2007 01:02:03', '2007-02-15T01:02:03.000Z'],
+    ['15 2 07 01:02:03 +0200', '2007-02-14T23:02:03.000Z'],
+    ['15 13 07 01:02:03 +0200', null],
+    ['_ Thu, 15 Feb 2007 01:02:03 +0200', '2007-02-14T23:02:03.000Z'],
     ['31 Feb 2007 01:02:03 +0000', null],
     ['15 Foo 2007 01:02:03 +0000', null],
     ['15 Feb 2007 25:02:03 +0000', null],

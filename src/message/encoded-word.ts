@@ -1,5 +1,5 @@
 import { decodeText } from './decode-text.ts';
-import { unfold } from './mime-header.ts';
+import { findParameter, unfold } from './mime-header.ts';
 import type { OctetText, Parameter } from './part.ts';
 import { decodeTransfer } from './transfer-encoding.ts';
 
@@ -14,7 +14,7 @@ const word = /=\?([^?\s]{1,80})\?([bq])\?([^?]*(?:\?(?!=)[^?]*){0,8})\?=/iy;
  * @source RFC 2047 §6; RFC 2231 §5; RFC 6532 §3.2
  */
 export const decodeHeaderText = (value: OctetText): string => {
-  const text = unfold(value);
+  const text = unfold(value.includes('=?') && /[\r\n]/.test(value) ? joinFoldedWords(value) : value);
   let result = '';
   let pending: { charset: string; octets: Uint8Array[] } | null = null;
   const flush = (): void => {
@@ -58,6 +58,12 @@ export const decodeHeaderText = (value: OctetText): string => {
   return result + rawText(text.slice(at));
 };
 
+/** A fold inside an encoded-word was put there by what counts lines, not words: nothing stands for it. */
+const joinFoldedWords = (value: OctetText): OctetText =>
+  value.replace(foldedWord, (whole) => whole.replace(/[ \t]*[\r\n]+[ \t]*/g, ''));
+
+const foldedWord = new RegExp(word.source, 'gi');
+
 const decodeQ = (encoded: OctetText): Uint8Array =>
   Buffer.from(
     encoded
@@ -74,26 +80,44 @@ const rawText = (text: OctetText): string => {
 
 /**
  * The characters of a parameter, by its name in lower case: RFC 2231 first, then a plain one, with the encoded-words that
- * RFC 2047 §5 forbids there and everybody writes. Null when there is none.
+ * RFC 2047 §5 forbids there and everybody writes, then what there is of a series with a gap. Null when there is none.
  *
  * @source RFC 2231 §3, §4
  */
 export const decodeParameter = (parameters: readonly Parameter[], name: string): string | null => {
-  const extended = parameters.find((parameter) => parameter.name.toLowerCase() === `${name}*`);
-  if (extended !== undefined) return decodeExtended(extended.value);
-  const plain = parameters.find((parameter) => parameter.name.toLowerCase() === name);
-  if (plain === undefined) return null;
-  return plain.value.includes('=?') ? decodeHeaderText(plain.value) : rawText(plain.value);
+  const extended = findParameter(parameters, `${name}*`);
+  if (extended !== null) return decodeExtended(extended);
+  const plain = findParameter(parameters, name) ?? joinWithGaps(parameters, name);
+  if (plain === null) return null;
+  return plain.includes('=?') ? decodeHeaderText(plain) : rawText(plain);
+};
+
+/** A series `name*0`, `name*2` lacks a piece: what is there tells more than nothing. */
+const joinWithGaps = (parameters: readonly Parameter[], name: string): OctetText | null => {
+  const pieces: { index: number; value: OctetText }[] = [];
+  for (const parameter of parameters) {
+    const match = /^([^*]+)\*(\d{1,4})\*?$/.exec(parameter.name);
+    if (match?.[1]?.toLowerCase() === name) pieces.push({ index: Number(match[2]), value: parameter.value });
+  }
+  if (pieces.length === 0) return null;
+  return pieces
+    .sort((a, b) => a.index - b.index)
+    .map(({ value }) => value)
+    .join('');
 };
 
 const decodeExtended = (value: OctetText): string => {
   const match = /^([^']*)'([^']*)'/.exec(value);
+  const charset = match?.[1] ?? '';
+  let encoded = value.slice(match?.[0].length ?? 0);
+  // RFC 2231 §4.1: the charset stands in the first piece only; some put it into each.
+  if (/^[\w.:-]{2,40}$/.test(charset) && encoded.includes("'")) {
+    const again = new RegExp(`${charset.replace(/[.]/g, '\\.')}'(?:[a-z-]{0,12}')?`, 'gi');
+    encoded = encoded.replace(again, '');
+  }
   const octets = Buffer.from(
-    value
-      .slice(match?.[0].length ?? 0)
-      .replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
+    encoded.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
     'latin1',
   );
-  const charset = match?.[1] ?? '';
   return decodeText(octets, charset === '' ? null : charset).text;
 };
