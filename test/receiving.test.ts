@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { hash } from 'node:crypto';
 import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
@@ -252,4 +253,28 @@ test('BINARYMIME by setting: octets that are no lines are kept (RFC 3030)', asyn
   );
   assert.match(await client.toEnd(), /250 2\.0\.0 Ok id=/);
   assert.ok((await withSubject('binary')).includes(body));
+});
+
+test('after mx died it is careful, and a message that was being parsed at two deaths is refused (docs/decisions/0008)', async () => {
+  const mx = (): number => rolesOf(server.pid).get('mx') ?? 0;
+  const poison = path.join(server.data, 'poison');
+  const send = async (subject: string): Promise<string> => {
+    const client = await LineClient.connect(ports()['lmtp'] ?? 0);
+    client.send(
+      `LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<${server.address}>\r\nDATA\r\nSubject: ${subject}\r\n\r\nx\r\n.\r\nQUIT\r\n`,
+    );
+    return (await client.toEnd()).split('\r\n').at(-3) ?? '';
+  };
+  assert.match(await send('before'), /^250 /);
+  const sha256 = hash('sha256', 'Subject: deadly\r\n\r\nx\r\n');
+  for (let death = 0; death < 2; death++) {
+    fs.writeFileSync(path.join(poison, `${sha256}.parsing`), 'Subject: deadly\r\n\r\nx\r\n');
+    const old = mx();
+    process.kill(old, 'SIGKILL');
+    await eventually('the next mx took it in', () => !fs.existsSync(path.join(poison, `${sha256}.parsing`)));
+  }
+  assert.match(await send('deadly'), /^451 4\.3\.0 .*set aside/);
+  assert.match(await send('harmless'), /^250 /);
+  await withSubject('harmless');
+  assert.deepEqual(fs.readdirSync(poison), [`${sha256}.eml`]);
 });

@@ -50,6 +50,8 @@ export interface StartMessage {
   /** null for a role that speaks no TLS */
   tls: TlsMaterial | null;
   isDiskNearlyFull: boolean;
+  /** a process of this role ended by itself within the last day */
+  afterDeath: boolean;
   logForm: 'text' | 'json';
 }
 

@@ -4,7 +4,7 @@ import { MiB } from '#base/limits';
 import { createCounters } from '#net/connection';
 import { createMailstoreClient } from '#net/mailstore';
 import { createSmtpServer, type SmtpServer, smtpServerDefaults } from '#net/smtp-in';
-import { createInbound } from '#services/inbound';
+import { createInbound, openPoison } from '#services/inbound';
 import { nodeIo } from '#store/durable';
 import { emptySpool, openSpool } from '#store/large';
 import { firstStatus } from './first-status.ts';
@@ -48,6 +48,7 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
     logger,
     large: { spool: openSpool({ io: nodeIo, folder: start.dataFolder, owner: 'mx' }) },
     heldBytesMax,
+    poison: await openPoison({ io: nodeIo, folder: start.dataFolder, logger, afterDeath: start.afterDeath }),
     isDiskNearlyFull: () => isDiskNearlyFull,
   });
   const tls = roleTls(start.tls);

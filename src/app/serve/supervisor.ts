@@ -17,7 +17,7 @@ export interface RolePlan {
   role: RoleName;
   descriptors: readonly number[];
   /** @param first the number that the first descriptor has in the role */
-  message(first: number): Omit<StartMessage, 'kind' | 'role'>;
+  message(first: number): Omit<StartMessage, 'kind' | 'role' | 'afterDeath'>;
 }
 
 export interface SupervisorOptions {
@@ -48,6 +48,8 @@ const restartDelayMs = [0, 100, 300, 1_000, 3_000, 5_000];
 /** a role that lived this long starts again at once */
 const healthyMs = 10_000;
 const stopGraceMs = 10_000;
+/** so long a role is told at its start that one before it ended by itself */
+const rememberedDeathMs = 24 * 3_600_000;
 /** a role that ends this often before it was ready once will not come up */
 const startFailuresMax = 3;
 
@@ -66,6 +68,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
   const failures = new Map<RoleName, number>();
   const startFailures = new Map<RoleName, number>();
   const lastWords = new Map<RoleName, FengniError>();
+  const diedAtMs = new Map<RoleName, number>();
   /** sessions by role and by what they are counted under */
   const sessions = new Map<RoleName, Readonly<Record<string, number>>>();
   let started = false;
@@ -105,7 +108,9 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
       if (child.pid === undefined) ended(entry, null, null);
     });
     child.on('exit', (status, signal) => ended(entry, status, signal));
-    const start: StartMessage = { kind: 'start', role, ...plan.message(firstInherited) };
+    const afterDeath =
+      performance.now() - (diedAtMs.get(role) ?? Number.NEGATIVE_INFINITY) < rememberedDeathMs;
+    const start: StartMessage = { kind: 'start', role, afterDeath, ...plan.message(firstInherited) };
     child.send(start, (error) => {
       if (error !== null) logger.warn('role did not take its start', { role, error: error.message });
     });
@@ -148,6 +153,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
     if (children.get(child.role) === child) children.delete(child.role);
     if (sessions.delete(child.role)) tellOfSessions();
     if (stopping || child.role === 'parser') return;
+    diedAtMs.set(child.role, performance.now());
     if (!started && !child.ready) {
       const times = (startFailures.get(child.role) ?? 0) + 1;
       startFailures.set(child.role, times);

@@ -16,6 +16,7 @@ import {
   createMessageSealer,
   type LargeBodies,
   type MailstoreWriter,
+  type MessageParser,
   ownFileBytesMin,
   type SealedRecipient,
 } from '#services/mailstore';
@@ -26,6 +27,7 @@ import {
   encodeSession,
   saltBytes,
 } from '#trust/seal';
+import type { Poison } from './poison.ts';
 import { commonPrefix, copyPrefix } from './trace.ts';
 
 export interface InboundOptions {
@@ -42,6 +44,10 @@ export interface InboundOptions {
   heldBytesMax: number;
   /** whether no new message should be begun */
   isDiskNearlyFull?(): boolean;
+  /** for a process that serves strangers; one that serves one message and ends has none */
+  poison?: Poison;
+  /** `createMessageParser`, but for tests */
+  createParser?(): MessageParser;
 }
 
 /** A message that came by a command on this machine: no peer, no session, no TLS. */
@@ -77,9 +83,16 @@ const tryLater = refusal(451, '4.3.0', 'The mail store does not answer, try agai
 const diskNearlyFull = refusal(452, '4.3.1', 'Insufficient system storage, try again later');
 const tooMuch = refusal(452, '4.3.1', 'Too much mail arrives at once, try again later');
 
+const parserFailed = refusal(451, '4.3.0', 'This message could not be read here, try again later');
+const isSetAside = refusal(
+  451,
+  '4.3.0',
+  'This message has stopped the server twice and is set aside; ask its postmaster',
+);
+
 /** What the SMTP engine asks of the mail system, for one process. */
 export const createInbound = (options: InboundOptions): Inbound => {
-  const { writer, logger } = options;
+  const { writer, logger, poison, createParser = createMessageParser } = options;
   let heldBytes = 0;
 
   const recipient = async (
@@ -136,7 +149,10 @@ export const createInbound = (options: InboundOptions): Inbound => {
       options.large,
       (isLocal ? transaction.msgSalt : null) ?? undefined,
     );
-    const parser = createMessageParser();
+    const parser = createParser();
+    /** where its octets wait for the parser, in a process that is careful; the promise is kept until the first `write` */
+    const suspect = poison?.isCareful === true ? poison.open() : null;
+    suspect?.catch(() => {});
     let held = 0;
     let isOver = false;
     let refusedWith: Refusal | null = null;
@@ -146,10 +162,36 @@ export const createInbound = (options: InboundOptions): Inbound => {
     };
     const release = (): void => hold(0);
     const discard = (): Promise<void> =>
-      sealer.discard().catch((error: unknown) => {
-        // What stays behind is removed when this process starts again.
-        logger.warn('spool file not removed', { code: codeOf(error) });
-      });
+      Promise.all([sealer.discard(), suspect?.then((file) => file.discard())]).then(
+        () => {},
+        (error: unknown) => {
+          // What stays behind is removed when this process starts again.
+          logger.warn('spool file not removed', { code: codeOf(error) });
+        },
+      );
+    /** What parsing ends with; a refusal when the parser fails. */
+    const parsed = async (sha256Hex: string): Promise<ReturnType<MessageParser['end']> | Refusal> => {
+      try {
+        if (suspect === null) return parser.end();
+      } catch (error) {
+        return parserThrew(error);
+      }
+      let ended: ReturnType<MessageParser['end']> | null = null;
+      const outcome = await (await suspect).parse(
+        sha256Hex,
+        (octets) => parser.write(octets),
+        () => {
+          ended = parser.end();
+        },
+      );
+      if (outcome === 'parsed') return ended ?? parser.end();
+      return outcome === 'failed' ? parserFailed : isSetAside;
+    };
+    const parserThrew = (error: unknown): Refusal => {
+      logger.error('parser failed', { error: error instanceof Error ? (error.stack ?? error.message) : '' });
+      poison?.beCareful();
+      return parserFailed;
+    };
     const refuse = (reason: Refusal): Promise<void> => {
       refusedWith = reason;
       release();
@@ -172,6 +214,17 @@ export const createInbound = (options: InboundOptions): Inbound => {
         return refusedWith ?? tryLater;
       }
       const { id, sha256Hex, sizeBytes } = completed;
+      let structure: Awaited<ReturnType<typeof parsed>>;
+      try {
+        structure = await parsed(sha256Hex);
+      } catch (error) {
+        await spoolFailed(error);
+        return refusedWith ?? tryLater;
+      }
+      if ('kind' in structure) {
+        await discard();
+        return structure;
+      }
       const { peer, helo, protocol, tls, mailFrom } = transaction;
       const except = protocol?.includes('LMTP') === true ? await lostSince(recipients) : new Map();
       const taking = recipients.filter((_, index) => !except.has(index));
@@ -217,7 +270,7 @@ export const createInbound = (options: InboundOptions): Inbound => {
         },
         prefix: common,
         rcp: tree.root,
-        parsed: parser.end(),
+        parsed: structure,
       });
       const copies = new Map<string, SealedRecipient>();
       for (const [at, { address, key, dsn }] of taking.entries()) {
@@ -254,11 +307,19 @@ export const createInbound = (options: InboundOptions): Inbound => {
         // A large message that began in time stops as well: what is left of the disk is for what was promised.
         if (sealer.sizeBytes > ownFileBytesMin && options.isDiskNearlyFull?.() === true)
           return refuse(diskNearlyFull);
-        const written = sealer.write(octets);
-        parser.write(octets);
+        const sealed = sealer.write(octets);
         hold(sealer.heldBytes);
-        if (written === undefined) return;
-        return written.then(() => {
+        if (suspect === null) {
+          try {
+            parser.write(octets);
+          } catch (error) {
+            return refuse(parserThrew(error));
+          }
+          if (sealed === undefined) return;
+        }
+        const written =
+          suspect === null ? sealed : Promise.all([sealed, suspect.then((file) => file.write(octets))]);
+        return Promise.resolve(written).then(() => {
           if (refusedWith === null && !isOver) hold(sealer.heldBytes);
         }, spoolFailed);
       },
