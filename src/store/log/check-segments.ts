@@ -383,6 +383,8 @@ class Checker {
     let groupStart = file.groupsAt;
     let groupLeaves = this.#leaves ?? 0;
     let pending: [offset: number, frame: CheckedFrame][] = [];
+    /** of this group: whole, and from a newer program */
+    let unknown = 0;
     let closedBySeal = false;
     /** the last group never became one */
     let unfinished = false;
@@ -435,12 +437,14 @@ class Checker {
 
       if (read.kind === 'frame') {
         const { frame } = read;
-        if (!isKnownFrameType(record.type) && record.critical)
+        if (!isKnownFrameType(record.type) && record.critical) {
+          unknown += 1;
           report(
             at,
             record.seq,
             `frame ${record.seq}: a critical ${frameTypeName(record.type)} that this program does not know`,
           );
+        }
         pending.push([at, frame]);
         if (record.type === frameTypes.SEAL) {
           const seal = frame.clearBody === null ? null : parseSealBody(frame.clearBody);
@@ -473,7 +477,8 @@ class Checker {
       if (!isZeros(await window.view(at, groupEnd - at)) || alignUp(at, 512) > end)
         report(at, record.seq, `padding of the group that ends with frame ${record.seq}`);
       const slotsMissing = isLast && groupWhole && body !== null && !(await this.#slotsAreThere(file, body));
-      const doubtful = isLast && (slotsMissing || found.length > 0);
+      // What a newer program wrote is no torn end: a start refuses it.
+      const doubtful = isLast && (slotsMissing || found.length > unknown);
       unfinished = doubtful && (await this.#neverWas(window, groupStart, end, groupLeaves));
       if (unfinished) break;
       if (body !== null) {
@@ -492,6 +497,7 @@ class Checker {
       groupRoot = new CompactRange();
       groupWhole = true;
       groupFirst = null;
+      unknown = 0;
       at = groupEnd;
       groupStart = at;
       groupLeaves = this.#leaves ?? 0;
