@@ -3,7 +3,6 @@ import type { Io } from '#store/durable';
 import type { Directory, MessageRow } from '#store/index';
 import { LedgerReader } from '#store/ledger';
 import { parseCheckpoint, parseOrigin, type SignedCheckpoint } from '#trust/seal';
-import { generationKeys } from './key-lines.ts';
 
 /** The newest signed head of a generation as it lies in the data folder. */
 export interface PublishedHead {
@@ -51,9 +50,15 @@ export const newestHead = async (ledgers: Ledgers): Promise<PublishedHead | null
   return null;
 };
 
-/** The generation that a frame belongs to: the last that began at or before it. */
-export const generationOf = (directory: Directory, seq: number): number =>
-  generationKeys(directory).findLast(({ firstSeq }) => firstSeq <= seq)?.generation ?? 1;
+/** The generation that a frame belongs to: the last that began at or before it, whether or not it has a key yet. */
+export const generationOf = (directory: Directory, seq: number): number => {
+  let generation = 1;
+  for (const { key, value } of directory.rows('setting')) {
+    if (!/^(?:begin|key)-g\d+$/.test(key) || (value['firstSeq'] as number) > seq) continue;
+    generation = Math.max(generation, value['generation'] as number);
+  }
+  return generation;
+};
 
 /** The head that a message stands under, or null while none covers it. */
 export const headOver = async (
