@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { serialize } from 'node:v8';
 import { utf8 } from '#base/bytes';
-import type { Directory, LogEvent, MailIndex } from '#store/index';
+import type { Directory, MailIndex } from '#store/index';
 import { createMemoryDirectory, createMemoryIndex } from '#store/memory';
 import { openSqliteDirectory, openSqliteIndex } from '#store/sqlite';
 
@@ -23,6 +23,8 @@ export interface ProjectionStore {
    * transactions may be missing, as many as `lost` (0 to 1) says.
    */
   after(end: { kind: 'kill' } | { kind: 'power'; lost: number }): ProjectionStore;
+  /** one of the two is lost; nothing is open */
+  drop(port: 'index' | 'directory'): void;
   /** every octet that it keeps, for whoever searches it for what must be gone */
   octets(): Uint8Array[];
   /** puts it into a data folder on a real disk, where that is how it is kept; false where it is not */
@@ -39,7 +41,7 @@ export interface Implementation {
 
 type Entry = { port: 'index' | 'directory' } & (
   | { kind: 'clear' }
-  | { kind: 'apply'; events: readonly LogEvent[]; seq: number }
+  | { kind: 'apply'; call: Parameters<MailIndex['apply']> }
 );
 
 /** The memory implementation, with a list of its transactions for a disk: without one it could not be behind, ahead or of another log. */
@@ -54,7 +56,7 @@ class MemoryStore implements ProjectionStore {
     for (const entry of this.#entries) {
       const port = entry.port === 'index' ? index : directory;
       if (entry.kind === 'clear') port.clear();
-      else port.apply(entry.events, entry.seq);
+      else port.apply(...entry.call);
     }
     this.#open = { index: this.#listed('index', index), directory: this.#listed('directory', directory) };
     return this.#open;
@@ -63,9 +65,9 @@ class MemoryStore implements ProjectionStore {
   #listed<Port extends MailIndex | Directory>(port: Entry['port'], of: Port): Port {
     return {
       ...of,
-      apply: (events: readonly LogEvent[], seq: number) => {
-        of.apply(events, seq);
-        this.#entries.push({ port, kind: 'apply', events: [...events], seq });
+      apply: (...call: Parameters<MailIndex['apply']>) => {
+        of.apply(...call);
+        this.#entries.push({ port, kind: 'apply', call });
       },
       clear: () => {
         of.clear();
@@ -84,6 +86,10 @@ class MemoryStore implements ProjectionStore {
     const kept = end.kind === 'kill' ? 1 : 1 - end.lost;
     store.#entries = this.#entries.slice(0, Math.ceil(this.#entries.length * kept));
     return store;
+  }
+
+  drop(port: 'index' | 'directory'): void {
+    this.#entries = this.#entries.filter((entry) => entry.port !== port);
   }
 
   octets(): Uint8Array[] {
@@ -151,6 +157,11 @@ class SqliteStore implements ProjectionStore {
         const file = this.#file(name + suffix);
         if (fs.existsSync(file)) fs.copyFileSync(file, path.join(folder, name + suffix));
       }
+  }
+
+  drop(port: 'index' | 'directory'): void {
+    const name = port === 'index' ? 'index.db' : 'state.db';
+    for (const suffix of ['', '-wal', '-shm']) fs.rmSync(this.#file(name + suffix), { force: true });
   }
 
   octets(): Uint8Array[] {

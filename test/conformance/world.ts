@@ -148,12 +148,18 @@ export class World {
     return twin;
   }
 
-  /** Another machine with these files and without projections, not started. */
-  async elsewhere(files: ReadonlyMap<string, Uint8Array>): Promise<World> {
+  /** Another machine with these files, without projections or with those given, not started. */
+  async elsewhere(files: ReadonlyMap<string, Uint8Array>, store?: ProjectionStore): Promise<World> {
     const world = this.#sibling();
     world.machine.advance(this.machine.clock.nowMs() - world.machine.clock.nowMs());
     await world.moveTo(files);
+    if (store !== undefined) world.#take(store);
     return world;
+  }
+
+  /** A world of the same implementation that has nothing to do with this one. */
+  another(options: WorldOptions): Promise<World> {
+    return World.begin(this.implementation, { ...options, seed: this.#nextSeed() });
   }
 
   #sibling(): World {
@@ -255,9 +261,9 @@ export class World {
   }
 
   #watched({ index, directory }: Projections): Projections {
-    const apply: MailIndex['apply'] = (events, seq) => {
-      index.apply(events, seq);
-      this.onShown?.(seq);
+    const apply: MailIndex['apply'] = (...call) => {
+      index.apply(...call);
+      this.onShown?.(call[1]);
     };
     return { index: { ...index, apply }, directory };
   }
@@ -357,9 +363,9 @@ export class World {
   }
 
   /** The data folder as a backup has it: no database, not the sealer's folder; put on another machine in any order of its files. */
-  async restore(files = this.backup()): Promise<void> {
+  async restore(): Promise<void> {
     await this.stop();
-    await this.moveTo(files);
+    await this.moveTo(this.backup());
     await this.start();
   }
 
@@ -613,7 +619,7 @@ export class World {
       label: `fengni-conformance-${process.pid}-${verifications}`,
       directory: createMemoryDirectory,
     });
-    const elsewhere = new Set(['FORMAT', 'secrets.db', 'ledger/keys']);
+    const elsewhere = new Set(['FORMAT', 'lock', 'secrets.db', 'ledger/keys']);
     return {
       ...report,
       findings: report.findings.filter(
