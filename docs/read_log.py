@@ -535,6 +535,7 @@ class Log:
         self.taken = (0, 0)  # epoch and number of slots taken; None: unknown
         # the ledger of the generation
         self.leaf_hashes = []
+        self.last_leaf = None
         self.head_tree = Tree()
         self.time = ""
         self.frames_seq = None  # seq of the last frames record
@@ -580,7 +581,9 @@ class Log:
                 must(header.generation > self.generation, "a generation that is over")
                 is_first = self.generation == 0
                 self.new_generation(header)
-                must(is_first or first_seq == header.prev_seq + 1 + 2**32, "firstSeq of a new generation")
+                handed_over = self.last_leaf is not None and self.last_leaf["kind"] == "handover"
+                step = 0 if handed_over and first_seq == header.prev_seq + 1 else 2**32
+                must(is_first or first_seq == header.prev_seq + 1 + step, "firstSeq of a new generation")
                 must(not is_first or header.generation > 1 or first_seq == 1, "the log does not begin with frame 1")
                 self.next_seq = self.frames_seq = first_seq
                 self.prev = header.prev_hash
@@ -698,6 +701,7 @@ class Log:
         )
         leaf = parse_leaf(frame.leaf)
         kind = leaf["kind"]
+        self.last_leaf = leaf
         must(leaf["seq"] == frame.seq, "the leaf names another frame")
         time, self.time = self.time, leaf["time"]
         must(time <= leaf["time"] or (kind == "clock" and leaf["before"] == time), "the time falls")

@@ -66,6 +66,7 @@ test('a folder that is not there, is empty, or belongs to somebody else: 3 with 
     ['log', 'key'],
     ['log', 'checkpoint'],
     ['log', 'new-generation'],
+    ['log', 'rotate-key'],
     ['index', 'dump'],
     ['index', 'rebuild'],
   ];
@@ -169,12 +170,19 @@ test('a whole log has no loss to accept: new-generation changes nothing', async 
   assert.equal(await good(['log', 'checkpoint']), checkpoint);
 });
 
-test('a sealer that is a service of its own accepts no loss from this side', async () => {
+test('where the sealer is a service of its own and does not answer, nothing is changed', async () => {
   const toml = path.join(server.folder, 'elsewhere.toml');
   fs.writeFileSync(toml, '[sealer]\nsocket = "/no/such/sealer"\n');
-  const outcome = await runCli(['log', 'new-generation', '--data', server.data, '--config', toml]);
-  assert.equal(outcome.status, 3);
-  assert.match(outcome.stderr, /service of its own.*\nWhat to do: nothing was changed/);
+  const checkpoint = await good(['log', 'checkpoint']);
+  for (const command of ['new-generation', 'rotate-key']) {
+    const outcome = await runCli(['log', command, '--data', server.data, '--config', toml]);
+    assert.equal(outcome.status, 3);
+    assert.match(
+      outcome.stderr,
+      /The sealer does not answer.*\nWhat to do: nothing was changed; start the sealer/,
+    );
+  }
+  assert.equal(await good(['log', 'checkpoint']), checkpoint);
 });
 
 test('a log that was rolled back is refused, naming new-generation; that begins again without a number used twice', async () => {
@@ -199,12 +207,14 @@ test('a log that was rolled back is refused, naming new-generation; that begins 
   assert.equal(refused.status, 3);
   assert.match(refused.stderr, /The log is older than what was signed/);
 
-  // The power goes between the log and the sealer: a folder where its next key belongs stands for that.
+  // A sealer that cannot make its next key is found out before the log is changed.
   const obstacle = path.join(server.data, 'sealer/g2.key.new');
+  const segments = fs.readdirSync(path.join(server.data, 'segments'));
   fs.mkdirSync(obstacle);
   assert.equal((await cli(['log', 'new-generation'])).status, 3);
+  assert.deepEqual(fs.readdirSync(path.join(server.data, 'segments')), segments);
   fs.rmdirSync(obstacle);
-  assert.match(await good(['log', 'new-generation']), /The sealer begins generation 2/);
+  assert.match(await good(['log', 'new-generation']), /^Generation 2 of the log has begun\./);
 
   assert.match(await good(['log', 'key']), /g1\+\S+ seq 1-(\d+)\n.*g2\+\S+ seq 429496\d{4}-\n$/);
   const shown = await good(['log', 'show']);

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { equalBytes } from '#base/bytes';
-import { Sealer, type SealerOutcome } from '#services/sealer';
+import { allowNext, parseState, Sealer, type SealerOutcome } from '#services/sealer';
 import { nodeIo } from '#store/durable';
 import { LedgerReader, LedgerWriter } from '#store/ledger';
 import { leafHash, parseCheckpoint, treeRoot } from '#trust/seal';
@@ -148,25 +148,33 @@ const attempts: readonly [
   [
     'the next generation without the leaf that hands over',
     'no-handover-leaf',
+    async ({ data, sealer }) => {
+      await allowNext(nodeIo, path.join(data, 'sealer'), 'rotation');
+      return sealer.handover({ generation: 2, origin: 'mail.fengni.test/fengni/s0/g2', acceptLoss: false });
+    },
+  ],
+  [
+    'the next generation without a permission of the sealer’s side',
+    'not-allowed',
     async ({ sealer }) =>
-      sealer.handover({ generation: 2, origin: 'mail.fengni.test/fengni/s0/g2', acceptLoss: false }),
+      sealer.handover({ generation: 2, origin: 'mail.fengni.test/fengni/s0/g2', acceptLoss: true }),
   ],
   [
     'a state put back, then the leaves since then replaced',
-    'fork',
+    'rolled-back',
     async ({ data, leaves, size, olderState }) => {
       fs.writeFileSync(path.join(data, 'sealer/state'), olderState);
       const sealer = await openSealer(data);
-      const before = await sealer.head();
-      assert.ok(before.kind === 'signed' && before.head.size < size);
-      const other = [...leaves.slice(0, before.head.size), ...forged(size)];
+      const before = parseState(olderState).range.size;
+      assert.ok(before < size);
+      const other = [...leaves.slice(0, before), ...forged(size)];
       await rewrite(data, other);
       return advance(sealer, other);
     },
   ],
   [
     'a state put back, then fewer leaves than were published',
-    'shrink',
+    'rolled-back',
     async ({ data, leaves, olderState }) => {
       fs.writeFileSync(path.join(data, 'sealer/state'), olderState);
       return advance(await openSealer(data), leaves.slice(0, -1));

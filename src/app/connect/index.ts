@@ -7,7 +7,9 @@
  */
 export { type Connected, connect, connectOrNull, requireFolderLock } from './connect.ts';
 export { type LocalWriter, openLocalWriter } from './local-writer.ts';
+export { logFault } from './log-at-rest.ts';
 export { type AcceptedLoss, acceptLoss } from './new-generation.ts';
 export { dataFolderOwner, requireOwnedFolder } from './owned-folder.ts';
 export { openReadOnly, type ReadOnlyData } from './read-only.ts';
+export { type RotatedKey, rotateKey } from './rotate-key.ts';
 export { type RunningServer, runningServer } from './running-server.ts';

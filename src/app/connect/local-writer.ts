@@ -1,18 +1,15 @@
 import path from 'node:path';
 import type { Config } from '#app/config';
 import { controlMethods, projectionsIn, publishKeys } from '#app/control';
-import { createRemoteSealer, ledgerIo } from '#app/sealer';
+import { createRemoteSealer, ledgerIo, openLocalSealer, type SealerClient } from '#app/sealer';
 import { systemClock, systemRandom } from '#base/clock';
-import { FengniError } from '#base/errors';
 import type { Logger } from '#base/logger';
 import type { IpcPeer, IpcReply } from '#net/ipc';
 import { createAdministration } from '#services/administration';
 import { createAuth } from '#services/auth';
 import type { MailstoreWriter } from '#services/mailstore';
-import { Sealer } from '#services/sealer';
-import { openWriter, type SealerPort } from '#services/writer';
+import { openWriter, type Writer } from '#services/writer';
 import { nodeIo } from '#store/durable';
-import type { KnownHead } from '#store/log';
 import { openSecrets } from '#store/secrets';
 import { startParser } from './parser-process.ts';
 
@@ -23,6 +20,8 @@ const sealerWaitMs = 300;
 export interface LocalWriter {
   call<Result>(method: string, params?: unknown): Promise<Result>;
   mailstore: Pick<MailstoreWriter, 'resolve' | 'deliver' | 'status'>;
+  /** as `Writer.handOver` */
+  handOver: Writer['handOver'];
   close(): Promise<void>;
 }
 
@@ -37,13 +36,17 @@ export const openLocalWriter = async (options: {
   dataFolder: string;
   config: Config;
   logger: Logger;
+  /** who signs, where the caller has it already: a folder has one sealer at a time. It stays open */
+  sealer?: SealerClient;
 }): Promise<LocalWriter> => {
   const { dataFolder, config } = options;
   process.umask(0o077);
   const logger = troubleOnly(options.logger);
   const { socket } = config.sealer;
-  const sealer: LocalSealer =
-    socket === null ? await localSealer(dataFolder) : createRemoteSealer(socket, sealerWaitMs);
+  const own = options.sealer === undefined;
+  const sealer =
+    options.sealer ??
+    (socket === null ? openLocalSealer(dataFolder) : createRemoteSealer(socket, sealerWaitMs));
   const parser = startParser(dataFolder, config);
   const known = await sealer.knownHead();
   const writer = await openWriter({
@@ -82,7 +85,7 @@ export const openLocalWriter = async (options: {
   });
   const close = async (): Promise<void> => {
     await writer.stop();
-    sealer.close?.();
+    if (own) sealer.close();
     secrets.close();
   };
   try {
@@ -101,56 +104,13 @@ export const openLocalWriter = async (options: {
       return (reply as IpcReply | undefined)?.result as Result;
     },
     mailstore: writer,
+    handOver: writer.handOver,
     close,
   };
 };
 
 /** Nobody listens to notices here. */
 const nobody: IpcPeer = { id: 0, open: false, notify: () => {}, close: () => {} };
-
-interface LocalSealer extends SealerPort {
-  knownHead(): Promise<KnownHead | null>;
-  begin(generation: number, origin: string): Promise<string | null>;
-  close?(): void;
-}
-
-/** The sealer of this folder; where its memory is lost or damaged, mail flows without heads, as in a server. */
-const localSealer = async (dataFolder: string): Promise<LocalSealer> => {
-  let sealer: Sealer;
-  try {
-    sealer = await Sealer.open({
-      io: nodeIo,
-      folder: path.join(dataFolder, 'sealer'),
-      ledgerFolder: (generation) => path.join(dataFolder, 'ledger', `g${generation}`),
-    });
-  } catch (error) {
-    if (!(error instanceof FengniError)) throw error;
-    const { code, subject } = error;
-    return {
-      knownHead: async () => null,
-      begin: async () => null,
-      advance: async () => ({ kind: 'refused', reason: `${code}: ${subject}` }),
-    };
-  }
-  return {
-    knownHead: async () => {
-      const outcome = await sealer.head();
-      if (outcome.kind === 'refused') return null;
-      const { generation, size, root } = outcome.head;
-      return { source: 'the sealer', generation, size, root };
-    },
-    begin: async (generation, origin) => {
-      const outcome = await sealer.create({ generation, origin });
-      return outcome.kind === 'refused' ? null : outcome.head.key;
-    },
-    advance: async (request) => {
-      const outcome = await sealer.advance(request);
-      return outcome.kind === 'refused'
-        ? { kind: 'refused', reason: `${outcome.reason}: ${outcome.detail}` }
-        : { kind: 'signed', note: outcome.head.note };
-    },
-  };
-};
 
 /** A command tells of trouble; that all is as it should be, its own words say. */
 const troubleOnly = (logger: Logger): Logger => ({

@@ -43,6 +43,7 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
         await publish?.();
         return sealer.advance(request);
       },
+      look: sealer.look,
     },
     knownHeads: known === null ? [] : [known],
     logger,

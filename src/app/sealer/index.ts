@@ -4,7 +4,9 @@
  * It is a role of the server in a local start, a service of its own under its own user in production; nothing else differs. Whoever may
  * connect is no friend: the sealer signs only what continues what it signed.
  */
+export { hostileFolderIo } from './hostile-folder-io.ts';
 export { ledgerIo } from './ledger-io.ts';
-export { createRemoteSealer, type RemoteSealer } from './sealer-port.ts';
+export { permitNext } from './permit-next.ts';
+export { createRemoteSealer, openLocalSealer, type SealerClient } from './sealer-port.ts';
 export { startSealerService } from './sealer-service.ts';
-export { serveSealer } from './serve-sealer.ts';
+export { connectionsMax, openSealerOver, serveSealer } from './serve-sealer.ts';

@@ -4,9 +4,7 @@ import path from 'node:path';
 import { FengniError } from '#base/errors';
 import type { Logger } from '#base/logger';
 import { listenOnPath } from '#net/ipc';
-import { Sealer } from '#services/sealer';
-import { nodeIo } from '#store/durable';
-import { serveSealer } from './serve-sealer.ts';
+import { openSealerOver, serveSealer } from './serve-sealer.ts';
 
 /** the sealer's user and its group, in which the writer's user is */
 const socketMode = 0o660;
@@ -14,7 +12,9 @@ const socketMode = 0o660;
 /**
  * The sealer outside the supervisor: its own state folder and lock, a socket that owner and group may connect to.
  *
- * @throws {FengniError} `sealer-folder-unusable`, `sealer-in-use`, and those of `Sealer.open`
+ * One whose memory is lost, damaged or copied answers too: it refuses by that name.
+ *
+ * @throws {FengniError} `sealer-folder-unusable`, `sealer-in-use`
  */
 export const startSealerService = async (options: {
   stateFolder: string;
@@ -40,11 +40,11 @@ export const startSealerService = async (options: {
     });
   }
   try {
-    const sealer = await Sealer.open({
-      io: nodeIo,
-      folder: stateFolder,
-      ledgerFolder: (generation) => path.join(dataFolder, 'ledger', `g${generation}`),
-    });
+    const sealer = openSealerOver(stateFolder, dataFolder);
+    // One that cannot sign says why to whoever asks, and here at once.
+    const first = await sealer.head();
+    if (first.kind === 'refused' && first.reason !== 'no-generation')
+      logger.error('sealer signs nothing', { reason: first.reason, detail: first.detail });
     const server = net.createServer();
     const ipc = serveSealer(server, sealer, logger);
     try {

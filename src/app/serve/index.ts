@@ -3,5 +3,6 @@
  * when it ends; it parses nothing that a stranger sent and opens no mail.
  */
 export { requireDataFolder } from './data-folder.ts';
+export { isNearlyFull } from './disk-watch.ts';
 export { bindPath } from './listening-sockets.ts';
 export { type Served, type ServeOptions, serve } from './serve.ts';

@@ -7,6 +7,7 @@ import { demo } from './en/demo.ts';
 import { erase } from './en/erase.ts';
 import { errors } from './en/errors.ts';
 import { processErrors } from './en/process-errors.ts';
+import { sealer } from './en/sealer.ts';
 import { serve } from './en/serve.ts';
 import { verify } from './en/verify.ts';
 import { web } from './en/web.ts';
@@ -22,6 +23,7 @@ export const en = {
   ...erase,
   ...errors,
   ...processErrors,
+  ...sealer,
   ...serve,
   ...verify,
   ...web,

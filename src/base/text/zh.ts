@@ -9,6 +9,7 @@ import { demo } from './zh/demo.ts';
 import { erase } from './zh/erase.ts';
 import { errors } from './zh/errors.ts';
 import { processErrors } from './zh/process-errors.ts';
+import { sealer } from './zh/sealer.ts';
 import { serve } from './zh/serve.ts';
 import { verify } from './zh/verify.ts';
 import { web } from './zh/web.ts';
@@ -24,6 +25,7 @@ export const zh: Translation<typeof en> = {
   ...erase,
   ...errors,
   ...processErrors,
+  ...sealer,
   ...serve,
   ...verify,
   ...web,

@@ -3,6 +3,7 @@ import { FengniError } from '#base/errors';
 import {
   CompactRange,
   emptyRoot,
+  encodeVerifierKey,
   type Leaf,
   leafHash,
   parseCheckpoint,
@@ -84,6 +85,10 @@ export class LeafTrack implements GenerationLeaves {
   #firstSeq: number | null = null;
   #days: number;
   #lowSegmentLeaf: LeafFrame | null = null;
+  readonly #before: LeafTrack | null;
+  lastLeaf: Leaf | null = null;
+  /** the key that the generation before handed over to; null where it did not */
+  promised: string | null = null;
 
   /** @param before the generation before, whose times and days go on */
   constructor(generation: number, before: LeafTrack | null, wanted: ReadonlySet<number>, findings: Findings) {
@@ -91,6 +96,7 @@ export class LeafTrack implements GenerationLeaves {
     this.#findings = findings;
     this.#wanted = wanted;
     this.#days = before?.days ?? 0;
+    this.#before = before;
     this.lastLeafMs = before?.lastLeafMs ?? 0;
     this.#framesSeq = null;
     if (wanted.has(0)) this.roots.set(0, emptyRoot);
@@ -109,6 +115,8 @@ export class LeafTrack implements GenerationLeaves {
     try {
       const key = parseVerifierKey(text);
       if (parseOrigin(key.name)?.generation !== this.generation) throw new Error('of another generation');
+      const { promised } = this;
+      if (promised !== null && promised !== encodeVerifierKey(key)) throw new Error('not the one promised');
       this.#key = key;
     } catch {
       this.#findings.add(findingOf('head-wrong', `the key of generation ${this.generation} is none`));
@@ -145,6 +153,35 @@ export class LeafTrack implements GenerationLeaves {
       this.#wrong('head-wrong', frame, `the log has no key of generation ${this.generation}`);
   }
 
+  /** A generation begins behind a gap that declares a loss, or with the genesis of a log that handed over to its key. */
+  #begins(frame: LeafFrame, leaf: Leaf): void {
+    const before = this.#before;
+    if (before === null || leaf.kind === 'gap') return;
+    const last = before.lastLeaf;
+    if (leaf.kind !== 'genesis' || leaf.previous === null) {
+      this.#wrong('leaf-wrong', frame, `frame ${frame.seq}: a generation that begins with ${leaf.kind}`);
+      return;
+    }
+    if (!before.whole) return;
+    if (last?.kind !== 'handover') {
+      this.#wrong('leaf-wrong', frame, `frame ${frame.seq}: a generation without a gap or a handover`);
+      return;
+    }
+    this.promised = last.key;
+    const { size, root } = leaf.previous;
+    if (size !== before.count || !equalBytes(root, before.root()))
+      this.#wrong(
+        'leaf-wrong',
+        frame,
+        `frame ${frame.seq}: the genesis does not name the last head of the generation before`,
+      );
+  }
+
+  /** Of all leaves so far. */
+  root(): Uint8Array {
+    return this.#range.root();
+  }
+
   #leaf(frame: LeafFrame, index: number): Leaf | null {
     if (index !== this.count) this.whole = false;
     this.count = index + 1;
@@ -165,6 +202,8 @@ export class LeafTrack implements GenerationLeaves {
     if (leaf.seq !== frame.seq)
       this.#wrong('leaf-wrong', frame, `frame ${frame.seq}: its leaf says seq ${leaf.seq}`);
     this.#time(frame, leaf);
+    if (index === 0) this.#begins(frame, leaf);
+    this.lastLeaf = leaf;
     return leaf;
   }
 

@@ -5,6 +5,17 @@
  * signed”. The folder's form is in `docs/formats/ledger.md`.
  */
 export {
+  type Allowance,
+  type AllowanceKind,
+  type AllowedStep,
+  allowNext,
+  encodeAllowance,
+  parseAllowance,
+} from './allowance.ts';
+export { openSealerAgain, type SealerCalls } from './lazy-sealer.ts';
+export {
+  type NextGeneration,
+  type PrepareOutcome,
   Sealer,
   type SealerHead,
   type SealerOptions,

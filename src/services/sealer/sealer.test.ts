@@ -12,7 +12,16 @@ import {
   treeRoot,
   verifyNote,
 } from '#trust/seal';
-import { Sealer, type SealerHead, type SealerOutcome } from './index.ts';
+import {
+  allowNext,
+  encodeAllowance,
+  openSealerAgain,
+  parseAllowance,
+  parseState,
+  Sealer,
+  type SealerHead,
+  type SealerOutcome,
+} from './index.ts';
 
 const origin = 'mail.fengni.test/fengni/s0/g1';
 const nextOrigin = 'mail.fengni.test/fengni/s0/g2';
@@ -32,6 +41,12 @@ const headOf = (outcome: SealerOutcome): SealerHead => {
   if (outcome.kind !== 'signed') assert.fail(`${outcome.reason}: ${outcome.detail}`);
   return outcome.head;
 };
+/** Leaves of generation 2: its genesis first. */
+const secondOf = (
+  previous: { origin: string; size: number; root: Uint8Array },
+  count: number,
+): Uint8Array[] => [encodeLeaf({ kind: 'genesis', seq: 1, timeMs: 0, previous }), ...leavesOf(count - 1)];
+
 const reasonOf = (outcome: { kind: string; reason?: string }): string | undefined => outcome.reason;
 
 const newFs = async (): Promise<SimFs> => {
@@ -135,77 +150,190 @@ test('a copy of the folder signs nothing, neither a head nor the next; with acce
   const leaves = leavesOf(20);
   await writeLedger(io, leaves);
   headOf(await sealer.advance(ask(leaves)));
-  const prepared = await sealer.prepare({ generation: 2, origin: nextOrigin });
+  const next = { generation: 2, origin: nextOrigin };
+  await allowNext(io, folder, 'rotation');
+  const prepared = await sealer.prepare({ ...next, acceptLoss: false });
   assert(prepared.kind === 'prepared');
   await copyFolder(io, '/copy');
   const copy = await Sealer.open({ io, folder: '/copy', ledgerFolder });
-  const next = { generation: 2, origin: nextOrigin };
   assert.equal(reasonOf(await copy.head()), 'copied');
   assert.equal(reasonOf(await copy.advance(ask(leaves))), 'copied');
   assert.equal(reasonOf(await copy.create({ generation: 1, origin })), 'copied');
-  assert.equal(reasonOf(await copy.prepare(next)), 'copied');
+  assert.equal(reasonOf(await copy.prepare({ ...next, acceptLoss: false })), 'copied');
   assert.equal(reasonOf(await copy.handover({ ...next, acceptLoss: false })), 'copied');
+  assert.equal(reasonOf(await copy.handover({ ...next, acceptLoss: true })), 'not-allowed');
+  await allowNext(io, '/copy', 'new-generation');
   const begunAnew = headOf(await copy.handover({ ...next, acceptLoss: true }));
   assert.notEqual(begunAnew.key, prepared.key);
   assert.equal(reasonOf(await copy.advance(ask(leaves))), 'other-generation');
 });
 
-test('an older state put back signs only what continues the published head', async () => {
+const put = async (io: Io, name: string, octets: Uint8Array): Promise<void> => {
+  const file = await io.open(`${folder}/${name}`, 'create');
+  await file.truncate(0);
+  await file.write([octets], 0);
+  await file.close();
+};
+
+test('an older state put back signs nothing: it cannot know what was signed since', async () => {
   const io = await newFs();
   let sealer = await begun(io);
   const writer = await writeLedger(io, leavesOf(10));
   headOf(await sealer.advance(ask(leavesOf(10))));
   const old = await io.readFile(`${folder}/state`);
   await writer.append(leavesOf(20).slice(10));
-  await writer.writeCheckpoint(headOf(await sealer.advance(ask(leavesOf(20)))).note);
-  const file = await io.open(`${folder}/state`, 'create');
-  await file.truncate(0);
-  await file.write([old], 0);
-  await file.close();
+  const published = headOf(await sealer.advance(ask(leavesOf(20))));
+  await writer.writeCheckpoint(published.note);
+  await put(io, 'state', old);
   sealer = await openSealer(io);
-  assert.equal(headOf(await sealer.head()).size, 10);
-  assert.equal(reasonOf(await sealer.advance(ask(leavesOf(15)))), 'shrink');
-  const other = [...leavesOf(10), ...leavesOf(25, 'other').slice(10)];
-  await io.remove(`${ledgerFolder(1)}/tile/entries/000.p/20`);
-  await writeLedger(io, other);
-  assert.equal(reasonOf(await sealer.advance(ask(other))), 'fork');
+  assert.equal(reasonOf(await sealer.head()), 'rolled-back');
   await writeLedger(io, leavesOf(25));
-  assert.equal(headOf(await sealer.advance(ask(leavesOf(25)))).size, 25);
+  for (const size of [10, 15, 20, 25])
+    assert.equal(reasonOf(await sealer.advance(ask(leavesOf(size)))), 'rolled-back');
+  // A new generation names the head that was published, not the one that is remembered.
+  const next = { generation: 2, origin: nextOrigin, acceptLoss: true };
+  assert.equal(reasonOf(await sealer.handover(next)), 'not-allowed');
+  await allowNext(io, folder, 'new-generation');
+  const prepared = await sealer.prepare(next);
+  assert(prepared.kind === 'prepared');
+  assert.deepEqual([prepared.previous?.size, prepared.previous?.root], [20, published.root]);
+  assert.equal(headOf(await sealer.handover(next)).generation, 2);
+  assert.deepEqual(sealer.previous, prepared.previous);
 });
 
-test('a generation ends with the leaf that names the next key, or by acceptance of a loss', async () => {
+test('a generation ends with the leaf that names the next key, permitted by the sealer’s side', async () => {
   const io = await newFs();
   const sealer = await begun(io);
-  const next = { generation: 2, origin: nextOrigin };
+  const next = { generation: 2, origin: nextOrigin, acceptLoss: false };
   let leaves = leavesOf(20);
   await writeLedger(io, leaves);
   headOf(await sealer.advance(ask(leaves)));
+  assert.equal(reasonOf(await sealer.prepare(next)), 'not-allowed');
+  const allowed = await allowNext(io, folder, 'rotation');
   const prepared = await sealer.prepare(next);
   assert(prepared.kind === 'prepared');
+  assert.equal(prepared.key, allowed.nextKey, 'whoever permits it knows the key before it is used');
   assert.deepEqual(await sealer.prepare(next), prepared);
   assert.equal(parseVerifierKey(prepared.key).name, nextOrigin);
-  assert.equal(reasonOf(await sealer.handover({ ...next, acceptLoss: false })), 'no-handover-leaf');
+  assert.equal(reasonOf(await sealer.handover(next)), 'no-handover-leaf');
   leaves = [...leaves, encodeLeaf({ kind: 'handover', seq: 1, timeMs: 0, key: prepared.key })];
   await writeLedger(io, leaves);
-  assert.equal(reasonOf(await sealer.handover({ ...next, acceptLoss: false })), 'no-handover-leaf');
+  assert.equal(reasonOf(await sealer.handover(next)), 'no-handover-leaf');
   const last = headOf(await sealer.advance(ask(leaves)));
-  const first = headOf(await sealer.handover({ ...next, acceptLoss: false }));
+  const first = headOf(await sealer.handover(next));
   assert.deepEqual([first.generation, first.size, first.key], [2, 0, prepared.key]);
   assert.deepEqual(sealer.previous, { origin, size: last.size, root: last.root });
-  assert.deepEqual(headOf(await sealer.handover({ ...next, acceptLoss: false })), first);
+  assert.deepEqual(headOf(await sealer.handover(next)), first);
+  assert.deepEqual((await io.readFolder(folder)).sort(), ['g2.key', 'state'], 'the old key is destroyed');
   assert.equal(reasonOf(await sealer.advance(ask(leaves))), 'other-generation');
   assert.equal(
     reasonOf(await sealer.handover({ generation: 1, origin, acceptLoss: true })),
     'generation-used',
   );
-  await writeLedger(io, leavesOf(3), 2);
+  const second = secondOf(last, 3);
+  await writeLedger(io, second, 2);
   const again = await openSealer(io);
   assert.deepEqual(again.previous, sealer.previous);
-  assert.equal(headOf(await again.advance(ask(leavesOf(3), 2))).size, 3);
+  assert.equal(headOf(await again.advance(ask(second, 2))).size, 3);
   const third = 'mail.fengni.test/fengni/s0/g3';
-  assert.equal(reasonOf(await again.prepare({ generation: 3, origin: nextOrigin })), 'other-origin');
-  const lossy = headOf(await again.handover({ generation: 3, origin: third, acceptLoss: true }));
+  const lossyNext = { generation: 3, origin: third, acceptLoss: true };
+  assert.equal(reasonOf(await again.handover(lossyNext)), 'not-allowed');
+  await allowNext(io, folder, 'new-generation');
+  for (const [reason, request] of [
+    ['other-origin', { ...lossyNext, origin: nextOrigin }],
+    ['other-origin', { ...lossyNext, origin: 'evil.test/fengni/s0/g3' }],
+    ['other-origin', { ...lossyNext, origin: 'mail.fengni.test/fengni/s1/g3' }],
+    ['other-generation', { ...lossyNext, generation: 900, origin: 'mail.fengni.test/fengni/s0/g900' }],
+    ['not-allowed', { ...lossyNext, acceptLoss: false }],
+  ] as const) {
+    assert.equal(reasonOf(await again.prepare(request)), reason);
+    assert.equal(reasonOf(await again.handover(request)), reason);
+  }
+  const lossy = headOf(await again.handover(lossyNext));
   assert.deepEqual([lossy.origin, lossy.size], [third, 0]);
+  const fourth = { generation: 4, origin: 'mail.fengni.test/fengni/s0/g4', acceptLoss: true };
+  assert.equal(reasonOf(await again.handover(fourth)), 'not-allowed', 'a permission is for one step');
+});
+
+test('a generation that does not begin with the last head of the one before is not signed', async () => {
+  const io = await newFs();
+  const sealer = await begun(io);
+  const leaves = leavesOf(20);
+  await writeLedger(io, leaves);
+  const last = headOf(await sealer.advance(ask(leaves)));
+  await allowNext(io, folder, 'new-generation');
+  headOf(await sealer.handover({ generation: 2, origin: nextOrigin, acceptLoss: true }));
+  const shorter = { origin, size: 10, root: rootOf(leaves.slice(0, 10)) };
+  const late = [...leavesOf(5), ...secondOf(last, 3)];
+  const later = { ...last, origin: nextOrigin };
+  for (const [what, attempt] of [
+    ['no genesis', leavesOf(5)],
+    ['a genesis that names nothing', [encodeLeaf({ kind: 'genesis', seq: 1, timeMs: 0, previous: null })]],
+    ['fewer leaves', secondOf(shorter, 5)],
+    ['another root', secondOf({ ...last, root: shorter.root }, 5)],
+    ['another log', secondOf({ ...last, origin: 'evil.test/fengni/s0/g1' }, 5)],
+    ['its own generation', secondOf(later, 5)],
+    ['a genesis behind other leaves', late],
+  ] as const) {
+    const other = new SimFs({ seed: 5 });
+    await other.makeFolder('/ledger');
+    await writeLedger(other, attempt, 2);
+    const asked = await Sealer.open({ io, ledgerIo: other, folder, ledgerFolder });
+    assert.equal(reasonOf(await asked.advance(ask(attempt, 2))), 'no-genesis-leaf', what);
+  }
+  const good = [leavesOf(1)[0] as Uint8Array, ...secondOf(last, 3)];
+  await writeLedger(io, good, 2);
+  assert.equal(headOf(await sealer.advance(ask(good, 2))).size, 4);
+});
+
+test('a permission ends after an hour, with its generation, and by any octet that is wrong', async () => {
+  const io = await newFs();
+  const sealer = await begun(io);
+  const next = { generation: 2, origin: nextOrigin, acceptLoss: false };
+  const { kind, after, untilMs } = await allowNext(io, folder, 'rotation');
+  const good = encodeAllowance({ kind, after, untilMs });
+  assert.deepEqual(parseAllowance(good), { kind, after, untilMs });
+  for (const octets of [
+    encodeAllowance({ kind, after, untilMs: io.clock.nowMs() - 1 }),
+    encodeAllowance({ kind, after: 0, untilMs }),
+    encodeAllowance({ kind, after: 2, untilMs }),
+    encodeAllowance({ kind: 'new-generation', after, untilMs }),
+    good.subarray(0, -1),
+    utf8(`${new TextDecoder().decode(good)}\n`),
+    new Uint8Array(0),
+  ]) {
+    await put(io, 'allow', octets);
+    assert.equal(reasonOf(await sealer.prepare(next)), 'not-allowed');
+  }
+  await put(io, 'allow', good);
+  assert.equal((await sealer.prepare(next)).kind, 'prepared');
+});
+
+test('a lost memory refuses by name; with a permission the folder begins another generation, and nothing else', async () => {
+  const io = await newFs();
+  const sealer = openSealerAgain({ io, folder, ledgerFolder });
+  headOf(await sealer.create({ generation: 1, origin }));
+  await writeLedger(io, leavesOf(20));
+  const last = headOf(await sealer.advance(ask(leavesOf(20))));
+  await io.remove(`${folder}/state`);
+  const lost = openSealerAgain({ io, folder, ledgerFolder });
+  for (const outcome of [
+    await lost.head(),
+    await lost.create({ generation: 1, origin }),
+    await lost.create({ generation: 2, origin: nextOrigin }),
+    await lost.advance(ask(leavesOf(20))),
+  ])
+    assert.equal(reasonOf(outcome), 'sealer-state-lost');
+  await assert.rejects(allowNext(io, folder, 'rotation'), { code: 'sealer-not-begun' });
+  const allowed = await allowNext(io, folder, 'new-generation');
+  assert.deepEqual(await io.readFolder(allowed.kept ?? ''), ['g1.key']);
+  assert.equal(reasonOf(await lost.head()), 'no-generation');
+  // The generation whose memory was lost is over: nobody gets a second key for it.
+  assert.equal(reasonOf(await lost.create({ generation: 1, origin })), 'not-allowed');
+  const begunAgain = headOf(await lost.create({ generation: 2, origin: nextOrigin }));
+  assert.notEqual(begunAgain.key, last.key);
+  assert.equal(reasonOf(await lost.advance(ask(leavesOf(20)))), 'other-generation');
+  assert.equal(reasonOf(await lost.create({ generation: 3, origin })), 'generation-used');
 });
 
 test('a state or key that was lost, changed or exchanged is refused by name', async () => {
@@ -296,7 +424,8 @@ test('a power cut at any operation on its folder: never two roots for one size, 
         await writeLedger(io, own);
         if (size >= head.size) head = note(world, await sealer.advance(ask(own)));
       }
-      const prepared = await sealer.prepare({ generation: 2, origin: nextOrigin });
+      await allowNext(io, folder, 'rotation');
+      const prepared = await sealer.prepare({ generation: 2, origin: nextOrigin, acceptLoss: false });
       assert(prepared.kind === 'prepared');
       all = [...all, encodeLeaf({ kind: 'handover', seq: handoverSeq, timeMs: 0, key: prepared.key })];
       await writeLedger(io, all);
@@ -305,8 +434,11 @@ test('a power cut at any operation on its folder: never two roots for one size, 
       world.keys.set(2, prepared.key);
       head = note(world, await sealer.handover({ generation: 2, origin: nextOrigin, acceptLoss: false }));
     }
-    await writeLedger(io, leavesOf(2), 2);
-    note(world, await sealer.advance(ask(leavesOf(2), 2)));
+    const { previous } = parseState(await io.readFile(`${folder}/state`));
+    assert(previous !== null);
+    const second = secondOf(previous, 2);
+    await writeLedger(io, second, 2);
+    note(world, await sealer.advance(ask(second, 2)));
   };
 
   let cuts = 0;

@@ -1,23 +1,27 @@
 import assert from 'node:assert/strict';
-import { equalBytes, utf8 } from '#base/bytes';
+import { equalBytes } from '#base/bytes';
 import { FengniError } from '#base/errors';
 import { type Io, replaceFileDurable } from '#store/durable';
 import { LedgerReader } from '#store/ledger';
 import {
   type Checkpoint,
   CompactRange,
-  encodeSignerKey,
   encodeVerifierKey,
   leafHash,
   parseCheckpoint,
   parseLeaf,
   parseOrigin,
-  parseSignerKey,
   type SignerKey,
   signCheckpoint,
-  signerKey,
   verifyNote,
 } from '#trust/seal';
+import {
+  type AllowanceKind,
+  allowanceFile,
+  parseAllowance,
+  parseKeyFile,
+  provisionalKey,
+} from './allowance.ts';
 import { encodeState, markOf, parseState, type SealerState, sameFolder } from './sealer-state.ts';
 
 /** A head that this sealer signed. */
@@ -48,7 +52,17 @@ export type SealerRefusal =
   /** the old generation does not end with the leaf that names the next key */
   | 'no-handover-leaf'
   /** a generation before the present one, or one that had a key already */
-  | 'generation-used';
+  | 'generation-used'
+  /** nobody on the sealer's side permitted this step */
+  | 'not-allowed'
+  /** a head is published that this folder does not remember: its memory was put back to an older one */
+  | 'rolled-back'
+  /** the new generation does not begin with the leaf that names the last head of the one before */
+  | 'no-genesis-leaf'
+  /** the folder cannot be used: see the code */
+  | 'sealer-state-damaged'
+  | 'sealer-state-lost'
+  | 'sealer-key-lost';
 
 interface Refused {
   readonly kind: 'refused';
@@ -58,8 +72,29 @@ interface Refused {
 
 export type SealerOutcome = { readonly kind: 'signed'; readonly head: SealerHead } | Refused;
 
+/** What answers for the next generation before it begins. */
+export type PrepareOutcome =
+  | {
+      readonly kind: 'prepared';
+      /** verifier key of the generation to come */
+      readonly key: string;
+      /** the last head that is known to be signed: what the genesis leaf has to name; null where none is */
+      readonly previous: Checkpoint | null;
+    }
+  | Refused;
+
+export interface NextGeneration {
+  readonly generation: number;
+  readonly origin: string;
+  /** whether it begins although the last head does not end with the leaf `handover`. Only a person decides that. */
+  readonly acceptLoss: boolean;
+}
+
 export interface SealerOptions {
+  /** of its own folder */
   readonly io: Io;
+  /** of the ledger, in which others write; default `io` */
+  readonly ledgerIo?: Io;
   /** the sealer's own; must exist, mode 0700 */
   readonly folder: string;
   /** `ledger/g<N>` of a generation */
@@ -114,7 +149,16 @@ export class Sealer {
       return new Sealer(options, null, null, false);
     }
     const state = parseState(await io.readFile(`${folder}/state`));
+    // An earlier life may have ended between writing it and making it durable; what is signed from it must not be taken back.
+    const file = await io.open(`${folder}/state`, 'write');
+    try {
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await io.syncFolder(folder);
     const signer = await readSigner(options, state, names);
+    await removeOldKeys(io, folder, state.generation);
     const stat = await io.stat(folder);
     return new Sealer(options, state, signer, stat === null || !sameFolder(markOf(stat), state.folder));
   }
@@ -122,14 +166,15 @@ export class Sealer {
   /** The last head, signed; of no leaves when a generation has just begun; null before the first generation. */
   head(): Promise<SealerOutcome> {
     return this.#next(async () => {
-      if (this.#state === null) return refused('no-generation', 'no generation was begun');
+      const state = this.#state;
+      if (state === null) return refused('no-generation', 'no generation was begun');
       if (this.#copied) return this.#refusedAsCopy();
-      return this.#sign();
+      return (await this.#rolledBack(state)) ?? this.#sign();
     });
   }
 
   /**
-   * Begins the first generation that this folder knows.
+   * Begins the first generation that this folder knows: the first of a log, or, with a permission, one behind a lost memory.
    *
    * The same call again gives the same key.
    */
@@ -142,8 +187,9 @@ export class Sealer {
         if (state.generation === generation && state.key.name === origin) return this.#sign();
         return refused('generation-used', `generation ${state.generation} of ${state.key.name} was begun`);
       }
-      if (!isOriginOf(origin, generation)) return refused('other-origin', `${origin} is no origin of it`);
-      const signer = await this.#newKey(generation, origin, false);
+      const wrong = await this.#mayBegin({ generation, origin, acceptLoss: true });
+      if (wrong !== null) return wrong;
+      const signer = await this.#newKey(generation, origin, true);
       await this.#begin(generation, signer, null);
       return this.#sign();
     });
@@ -173,24 +219,31 @@ export class Sealer {
       if (size < state.range.size)
         return refused('shrink', `asked for ${size} leaves, the last head has ${state.range.size}`);
       if (size === state.range.size) {
-        if (equalBytes(root, state.range.root())) return this.#sign();
+        if (equalBytes(root, state.range.root())) return (await this.#rolledBack(state)) ?? this.#sign();
         return refused('fork', `another root for ${size} leaves was signed`);
       }
+      const behind = await this.#rolledBack(state);
+      if (behind !== null) return behind;
       const range = state.range.copy();
-      const reader = this.#reader(generation);
+      // A generation that follows another one says so before anything else.
+      let genesisDue = range.size === 0 && state.previous !== null;
       try {
-        const known = await this.#publishedHead(reader);
-        if (known !== null && known.size > size)
-          return refused('shrink', `asked for ${size} leaves, a head of ${known.size} was signed`);
-        for await (const entry of reader.entries(range.size, size, size)) {
+        for await (const entry of this.#reader(generation).entries(range.size, size, size)) {
+          if (genesisDue) {
+            if (isGenesisAfter(entry, state)) genesisDue = false;
+            else if (range.size + 1 >= openingLeavesMax) break;
+          }
           range.append(leafHash(entry));
-          if (range.size === known?.size && !equalBytes(range.root(), known.root))
-            return refused('fork', `another root for ${known.size} leaves was signed`);
         }
       } catch (error) {
         if (!(error instanceof FengniError)) throw error;
         return refused('entries-unreadable', error.message);
       }
+      if (genesisDue)
+        return refused(
+          'no-genesis-leaf',
+          `generation ${generation} does not name the last head of the one before`,
+        );
       if (!equalBytes(range.root(), root))
         return refused('root-mismatch', `the entries do not give the root asked for at ${size} leaves`);
       await this.#persist({ ...state, range });
@@ -199,53 +252,43 @@ export class Sealer {
   }
 
   /**
-   * Makes the key of a later generation, which the leaf `handover` of the present one must name; nothing is signed with it
-   * before `handover`. The same call again gives the same key.
-   *
-   * @returns the verifier key
+   * Makes the key of a later generation, where the sealer's side permits it. In a rotation the leaf `handover` of the present generation
+   * must name it; nothing is signed with it before `handover`. The same call again gives the same key.
    */
-  prepare(request: {
-    generation: number;
-    origin: string;
-  }): Promise<{ kind: 'prepared'; key: string } | Refused> {
+  prepare(request: NextGeneration): Promise<PrepareOutcome> {
     return this.#next(async () => {
-      if (this.#state === null) return refused('no-generation', 'no generation was begun');
-      if (request.generation <= this.#state.generation)
-        return refused('generation-used', `generation ${this.#state.generation} was begun`);
-      if (this.#copied) return this.#refusedAsCopy();
-      if (!isOriginOf(request.origin, request.generation))
-        return refused('other-origin', `${request.origin} is no origin of it`);
-      const signer = await this.#newKey(request.generation, request.origin, true);
-      return { kind: 'prepared', key: encodeVerifierKey(signer) };
+      if (this.#copied && !request.acceptLoss) return this.#refusedAsCopy();
+      const wrong = await this.#mayBegin(request);
+      if (wrong !== null) return wrong;
+      const signer = await this.#newKey(request.generation, request.origin, !this.#copied);
+      return { kind: 'prepared', key: encodeVerifierKey(signer), previous: await this.#lastHead() };
     });
   }
 
   /**
-   * Ends the present generation and begins a later one, whose head of no leaves it signs.
+   * Ends the present generation and begins a later one, whose head of no leaves it signs. The key of the old one is destroyed.
    *
-   * @param acceptLoss does so although the last head does not end with the leaf `handover`: the log was cut, the state of
-   * another machine is used, the folder is a copy. Only a person decides that.
+   * With `acceptLoss` it does so although the last head does not end with the leaf `handover`: the log was cut, the memory was put back,
+   * the folder is a copy. Either way the sealer's side must have permitted it.
    */
-  handover(request: { generation: number; origin: string; acceptLoss: boolean }): Promise<SealerOutcome> {
+  handover(request: NextGeneration): Promise<SealerOutcome> {
     return this.#next(async () => {
-      const { generation, origin } = request;
+      const { generation, origin, acceptLoss } = request;
       const state = this.#state;
       if (state === null) return refused('no-generation', 'no generation was begun');
       if (state.generation === generation && state.key.name === origin && !this.#copied) return this.#sign();
-      if (generation <= state.generation)
-        return refused('generation-used', `generation ${state.generation} was begun`);
-      if (this.#copied && !request.acceptLoss) return this.#refusedAsCopy();
-      if (!isOriginOf(origin, generation)) return refused('other-origin', `${origin} is no origin of it`);
+      if (this.#copied && !acceptLoss) return this.#refusedAsCopy();
+      const wrong = await this.#mayBegin(request);
+      if (wrong !== null) return wrong;
+      if (!acceptLoss) {
+        const behind = await this.#rolledBack(state);
+        if (behind !== null) return behind;
+      }
       // a copy may have brought the next key along: two folders never share one
       const signer = await this.#newKey(generation, origin, !this.#copied);
-      if (!request.acceptLoss && !(await this.#endsWithHandover(state, signer)))
+      if (!acceptLoss && !(await this.#endsWithHandover(state, signer)))
         return refused('no-handover-leaf', `generation ${state.generation} does not end with the next key`);
-      const last: Checkpoint = {
-        origin: state.key.name,
-        size: state.range.size,
-        root: state.range.root(),
-      };
-      await this.#begin(generation, signer, last);
+      await this.#begin(generation, signer, await this.#lastHead());
       return this.#sign();
     });
   }
@@ -256,23 +299,72 @@ export class Sealer {
   }
 
   #reader(generation: number): LedgerReader {
-    return new LedgerReader(this.#options.io, this.#options.ledgerFolder(generation));
+    const { io, ledgerIo, ledgerFolder } = this.#options;
+    return new LedgerReader(ledgerIo ?? io, ledgerFolder(generation));
+  }
+
+  /** Why a generation may not begin now, or null. */
+  async #mayBegin({ generation, origin, acceptLoss }: NextGeneration): Promise<Refused | null> {
+    const { io, folder } = this.#options;
+    const state = this.#state;
+    const after = state?.generation ?? 0;
+    if (generation <= after) return refused('generation-used', `generation ${after} was begun`);
+    if (!isOriginOf(origin, generation)) return refused('other-origin', `${origin} is no origin of it`);
+    // The log's name stays; and nobody uses up the numbers of generations.
+    if (state !== null && !sameLog(origin, state.key.name))
+      return refused('other-origin', `asked for ${origin}, this is ${state.key.name}`);
+    if (generation > after + (acceptLoss ? generationStepMax : 1))
+      return refused('other-generation', `generation ${generation} does not follow ${after}`);
+    const known = (await io.stat(`${folder}/${allowanceFile}`)) !== null;
+    // The first generation of a folder that was never used: there is nothing yet that could be forked.
+    if (state === null && generation === 1 && !known) return null;
+    // A memory that was lost had a first generation: nobody gets a second key for it.
+    if (state === null && generation === 1)
+      return refused('not-allowed', 'the first generation of this log is over');
+    const kind: AllowanceKind = acceptLoss ? 'new-generation' : 'rotation';
+    const allowed = known ? parseAllowance(await io.readFile(`${folder}/${allowanceFile}`)) : null;
+    if (allowed?.kind === kind && allowed.after === after && io.clock.nowMs() <= allowed.untilMs) return null;
+    return refused('not-allowed', `nobody permitted it: "fengni sealer allow ${kind}"`);
   }
 
   /**
    * The head in the ledger folder when it bears our signature. It is behind our own state, or equal, unless that state was
-   * put back to an older one: then we must not sign anything else than what we signed.
+   * put back to an older one: then we cannot know what else was signed since.
    */
-  async #publishedHead(reader: LedgerReader): Promise<Checkpoint | null> {
-    const octets = await reader.readCheckpoint();
-    if (octets === null || this.#signer === null) return null;
+  async #publishedHead(state: SealerState): Promise<Checkpoint | null> {
     try {
+      const octets = await this.#reader(state.generation).readCheckpoint();
+      if (octets === null || this.#signer === null) return null;
       const head = parseCheckpoint(octets);
       const own = head.origin === this.#signer.name && verifyNote(head.note, this.#signer).kind === 'signed';
-      return own ? head : null;
-    } catch {
-      return null;
+      return own ? { origin: head.origin, size: head.size, root: head.root } : null;
+    } catch (error) {
+      if (error instanceof FengniError) return null;
+      throw error;
     }
+  }
+
+  async #rolledBack(state: SealerState): Promise<Refused | null> {
+    const known = await this.#publishedHead(state);
+    const { size } = state.range;
+    if (known === null || known.size < size) return null;
+    if (known.size > size)
+      return refused(
+        'rolled-back',
+        `a head of ${known.size} leaves was signed, this folder remembers ${size}`,
+      );
+    return equalBytes(known.root, state.range.root())
+      ? null
+      : refused('fork', `another root for ${size} leaves was signed`);
+  }
+
+  /** The last head of the present generation that is known to be signed. */
+  async #lastHead(): Promise<Checkpoint | null> {
+    const state = this.#state;
+    if (state === null) return null;
+    const own = { origin: state.key.name, size: state.range.size, root: state.range.root() };
+    const published = await this.#publishedHead(state);
+    return published !== null && published.size > own.size ? published : own;
   }
 
   #sign(): SealerOutcome {
@@ -292,17 +384,9 @@ export class Sealer {
     return refused('copied', `${this.#options.folder} is a copy of the folder that it was made in`);
   }
 
-  /** A fresh key under its provisional name. */
-  async #newKey(generation: number, origin: string, keep: boolean): Promise<SignerKey> {
+  #newKey(generation: number, origin: string, keep: boolean): Promise<SignerKey> {
     const { io, folder } = this.#options;
-    const path = `${folder}/g${generation}.key.new`;
-    if (keep && (await io.stat(path)) !== null) {
-      const known = parseKeyFileOf(await io.readFile(path));
-      if (known?.name === origin) return known;
-    }
-    const key = signerKey(origin, io.random(32));
-    await replaceFileDurable(io, path, [utf8(`${encodeSignerKey(key)}\n`)]);
-    return key;
+    return provisionalKey(io, folder, generation, origin, keep);
   }
 
   /** The state names the key before the key gets its name, so that a key with its name always has a state. */
@@ -322,6 +406,9 @@ export class Sealer {
     this.#copied = false;
     await io.rename(`${folder}/g${generation}.key.new`, `${folder}/g${generation}.key`);
     await io.syncFolder(folder);
+    await removeOldKeys(io, folder, generation);
+    // It is void by now; that it is gone too is for the eye.
+    if ((await io.stat(`${folder}/${allowanceFile}`)) !== null) await io.remove(`${folder}/${allowanceFile}`);
   }
 
   async #persist(state: SealerState): Promise<void> {
@@ -368,8 +455,52 @@ export class Sealer {
 
 const refused = (reason: SealerRefusal, detail: string): Refused => ({ kind: 'refused', reason, detail });
 
+/** leaves of a generation among which the genesis must be: behind a gap and the leaf of a closed segment */
+const openingLeavesMax = 3;
+/** how far beyond its own a generation may lie after a loss: heads of some in between may be known to others */
+const generationStepMax = 100;
+
 const isOriginOf = (origin: string, generation: number): boolean =>
   parseOrigin(origin)?.generation === generation;
+
+const sameLog = (origin: string, other: string): boolean => {
+  const [a, b] = [parseOrigin(origin), parseOrigin(other)];
+  return a !== null && b !== null && a.hostname === b.hostname && a.shard === b.shard;
+};
+
+/**
+ * Whether an entry is the genesis leaf that this generation must have. Where generations in between are unknown to this folder, a later
+ * one may be named: a memory that was lost or put back cannot tell.
+ */
+const isGenesisAfter = (entry: Uint8Array, { generation, previous }: SealerState): boolean => {
+  let leaf: ReturnType<typeof parseLeaf>;
+  try {
+    leaf = parseLeaf(entry);
+  } catch {
+    return false;
+  }
+  if (leaf.kind !== 'genesis' || leaf.previous === null || previous === null) return false;
+  const { origin, size, root } = leaf.previous;
+  if (origin === previous.origin) return size === previous.size && equalBytes(root, previous.root);
+  const named = parseOrigin(origin)?.generation ?? 0;
+  return (
+    sameLog(origin, previous.origin) &&
+    named > (parseOrigin(previous.origin)?.generation ?? 0) &&
+    named < generation
+  );
+};
+
+/** What signed an earlier generation signs nothing more: its key is destroyed. */
+const removeOldKeys = async (io: Io, folder: string, generation: number): Promise<void> => {
+  let removed = false;
+  for (const name of await io.readFolder(folder)) {
+    const of = Number(/^g(\d+)\.key(?:\.new)?$/.exec(name)?.[1] ?? Number.NaN);
+    if (!(of < generation)) continue;
+    await io.remove(`${folder}/${name}`);
+    removed = true;
+  }
+  if (removed) await io.syncFolder(folder);
+};
 
 const readSigner = async (
   options: SealerOptions,
@@ -380,7 +511,7 @@ const readSigner = async (
   const name = `g${state.generation}.key`;
   for (const file of [name, `${name}.new`]) {
     if (!names.includes(file)) continue;
-    const key = parseKeyFileOf(await io.readFile(`${folder}/${file}`));
+    const key = parseKeyFile(await io.readFile(`${folder}/${file}`));
     if (key === null || encodeVerifierKey(key) !== encodeVerifierKey(state.key)) continue;
     if (file !== name) {
       // the power went between state and name
@@ -393,14 +524,4 @@ const readSigner = async (
     subject: `${folder}/${name}`,
     remedy: 'the key of this generation is gone: begin a new one with "fengni log new-generation"',
   });
-};
-
-/** The key in a key file, null when it is none; the text never appears in an error. */
-const parseKeyFileOf = (octets: Uint8Array): SignerKey | null => {
-  const text = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString('utf8');
-  try {
-    return text.endsWith('\n') ? parseSignerKey(text.slice(0, -1)) : null;
-  } catch {
-    return null;
-  }
 };

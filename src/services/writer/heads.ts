@@ -18,7 +18,14 @@ export interface SealerPort {
     size: number;
     root: Uint8Array;
   }): Promise<{ kind: 'signed'; note: Uint8Array } | { kind: 'refused'; reason: string }>;
+  /** how it is now, whether or not there is something to sign; never rejects */
+  look?(): Promise<SealerLook>;
 }
+
+export type SealerLook =
+  | { kind: 'signs'; generation: number; size: number }
+  | { kind: 'refused'; reason: string }
+  | { kind: 'down'; reason: string };
 
 export interface HeadsOptions {
   queue: CommitQueue;
@@ -52,6 +59,15 @@ export interface Heads {
     ownLeaves: readonly Uint8Array[],
   ): void;
   status(): SealStatus;
+  /** the same, after a look at the sealer itself: it may have gone, or been exchanged, since the last head */
+  look(): Promise<SealStatus>;
+  /**
+   * Ends the generation: its last leaf names the key of the next one, and its last head covers that leaf. No head follows.
+   *
+   * @returns the size of the last head
+   * @throws {FengniError} `sealer-refuses`, or retryable while the sealer does not answer; nothing but leaves was written then
+   */
+  handOver(key: string): Promise<number>;
   /** fulfilled when a head covers everything that was durable at the call, or the sealer will not or does not sign */
   settle(): Promise<void>;
   stop(): Promise<void>;
@@ -86,7 +102,7 @@ export const createHeads = (options: HeadsOptions): Heads => {
   };
   let newFramesSeq = 0;
 
-  const framesLeaf: Decision<object> = {
+  const framesLeaf = (next: string | null): Decision<object> => ({
     accounts: [],
     reads: 'counters',
     bytes: 1_024,
@@ -97,13 +113,14 @@ export const createHeads = (options: HeadsOptions): Heads => {
       const first =
         framesSeq === 0 ? draft.nextSeq - draft.recordLeafHashes.length - hashes.length : framesSeq;
       newFramesSeq = draft.leaf({ kind: 'frames', first, last: draft.nextSeq - 1, root: root.root() }).seq;
+      if (next !== null) draft.leaf({ kind: 'handover', key: next });
       return { kind: 'done' };
     },
-  };
+  });
 
-  const round = async (): Promise<void> => {
+  const round = async (next: string | null = null): Promise<void> => {
     due = false;
-    await queue.submit(framesLeaf);
+    await queue.submit(framesLeaf(next));
     const taken = leaves;
     leaves = [];
     try {
@@ -170,6 +187,14 @@ export const createHeads = (options: HeadsOptions): Heads => {
 
   if (due) plan(0);
 
+  const settle = async (): Promise<void> => {
+    for (let round = 0; round < 3 && (due || running !== null); round++) {
+      cancel?.();
+      run();
+      await running;
+    }
+  };
+
   return {
     committed: (group, draft, ownLeaves) => {
       hashes.push(...group.recordLeafHashes);
@@ -187,13 +212,45 @@ export const createHeads = (options: HeadsOptions): Heads => {
       }
     },
     status: () => ({ ...status }),
-    settle: async () => {
-      for (let round = 0; round < 3 && (due || running !== null); round++) {
-        cancel?.();
-        run();
-        await running;
+    look: async () => {
+      const found = (await options.sealer.look?.()) ?? null;
+      const known = { ...status };
+      if (found === null || known.sealer === 'refusing') return known;
+      if (found.kind === 'down') return { ...known, sealer: 'down', reason: found.reason };
+      if (found.kind === 'refused') {
+        // Before the first head there is no generation yet.
+        const isNew = known.sealedSize === 0 && found.reason.startsWith('no-generation');
+        return isNew ? known : { ...known, sealer: 'refusing', reason: found.reason };
       }
+      const { generation, size } = found;
+      if (generation !== options.generation)
+        return {
+          ...known,
+          sealer: 'refusing',
+          reason: `other-generation: the sealer is in generation ${generation}, the log in ${options.generation}`,
+        };
+      if (size < known.sealedSize)
+        return {
+          ...known,
+          sealer: 'refusing',
+          reason: `rolled-back: a head of ${known.sealedSize} leaves was signed, the sealer remembers ${size}`,
+        };
+      return known.sealer === 'down' ? { ...known, sealer: 'signing', reason: null } : known;
     },
+    handOver: async (key) => {
+      await settle();
+      stopped = true;
+      cancel?.();
+      await running;
+      await round(key);
+      if (status.sealer !== 'signing')
+        throw new FengniError('sealer-refuses', {
+          subject: status.reason ?? status.sealer,
+          remedy: 'see "fengni status"; the present generation goes on',
+        });
+      return status.sealedSize;
+    },
+    settle,
     stop: async () => {
       stopped = true;
       cancel?.();

@@ -10,6 +10,6 @@ export { addAccount, addAlias, addDomain, changeAccount, removeAlias } from './d
 export { addHold, type HoldRow, isHeld, purgeAccount, releaseHold } from './decide-erase.ts';
 export { nameFault } from './decide-mailboxes.ts';
 export { recoverableDays } from './erase.ts';
-export type { SealerPort, SealStatus } from './heads.ts';
+export type { SealerLook, SealerPort, SealStatus } from './heads.ts';
 export { addressOf, chunkTable, eventOf, type ParseElsewhere, type ReplayReaders } from './replay.ts';
 export { generationStart, openWriter, type Writer, type WriterOptions } from './writer.ts';

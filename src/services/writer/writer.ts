@@ -70,6 +70,8 @@ export interface Writer extends MailstoreWriter {
   eraseDue(): Promise<number>;
   /** fulfilled when a signed head covers what was durable at the call, or the sealer does not sign */
   settleHeads(): Promise<void>;
+  /** ends the generation with the leaf that names the next key; nothing may be written afterwards. As `Heads.handOver` */
+  handOver(key: string): Promise<number>;
   stop(): Promise<void>;
 }
 
@@ -202,6 +204,7 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
     sealStatus: () => (heads as NonNullable<typeof heads>).status(),
     eraseDue: () => (erasure as NonNullable<typeof erasure>).run(),
     settleHeads: () => (heads as NonNullable<typeof heads>).settle(),
+    handOver: (key) => (heads as NonNullable<typeof heads>).handOver(key),
     resolve: async (address) => addresses.resolve(address),
     deliver: (message, recipients) =>
       ownFiles.with(message, () => queue.submit(deliver(message, recipients))),
@@ -223,7 +226,7 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
       return () => void erasedListeners.delete(listener);
     },
     status: async (): Promise<WriterStatus> => {
-      const seal = (heads as NonNullable<typeof heads>).status();
+      const seal = await (heads as NonNullable<typeof heads>).look();
       return {
         origin,
         generation: log.generation,

@@ -26,8 +26,11 @@ export {
   gapSeqs,
   type LostRange,
   type NewGenerationOptions,
+  type NextGenerationOptions,
   newGeneration,
+  nextGeneration,
 } from './new-generation.ts';
+export { examineLog } from './recovery.ts';
 export type { KnownHead, LogRefusal } from './refusal.ts';
 export { scanFrames } from './scan.ts';
 export {

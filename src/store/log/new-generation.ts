@@ -7,7 +7,8 @@ import { readGroup } from './chain.ts';
 import type { GroupBuilder } from './group-builder.ts';
 import { type SegmentFile, segmentsFolder, takeInventory, withFile } from './inventory.ts';
 import { type LeafPlace, type LogOptions, makeLogFolders, startLog } from './log.ts';
-import { setFileAside, syncNewest } from './recovery.ts';
+import { recover, setFileAside, syncNewest } from './recovery.ts';
+import type { LogRefusal } from './refusal.ts';
 import { findGroup } from './scan.ts';
 import { Window } from './window.ts';
 
@@ -34,6 +35,8 @@ export interface GapInfo {
 }
 
 export interface NewGenerationOptions extends LogOptions {
+  /** asked before anything is written, given the number of the generation: what it throws keeps everything as it is */
+  mayBegin?(generation: number): Promise<void>;
   /** the text of the `gap` leaf */
   gapLeaf(info: GapInfo, place: LeafPlace): Uint8Array;
   /** more frames for the first group, such as the genesis of the new ledger */
@@ -56,6 +59,9 @@ export const newGeneration = async (options: NewGenerationOptions): Promise<GapI
   await syncNewest(io, folder);
   const inventory = await takeInventory(io, folder, shard);
   const { last, lost, empty } = await believable(io, inventory.segments);
+  const generation =
+    1 + Math.max(last?.state.generation ?? 0, 1, ...options.knownHeads.map((head) => head.generation));
+  await options.mayBegin?.(generation);
   // What holds nothing, an unfinished new generation among it, is out of the way before a file takes its place.
   for (const file of empty) await setFileAside(io, segmentsFolder(folder), file.name);
 
@@ -64,8 +70,6 @@ export const newGeneration = async (options: NewGenerationOptions): Promise<GapI
     lastSeq: last?.state.lastSeq ?? 0,
     leaves: last?.state.leaves ?? 0,
   };
-  const generation =
-    1 + Math.max(previous.generation, 1, ...options.knownHeads.map((head) => head.generation));
   const info: GapInfo = {
     generation,
     previous,
@@ -102,6 +106,65 @@ export const newGeneration = async (options: NewGenerationOptions): Promise<GapI
   await log.commit(group);
   await log.close();
   return info;
+};
+
+export interface NextGenerationOptions extends LogOptions {
+  /** leaves of the generation that ends, all of them under its last head */
+  sealedLeaves: number;
+  /** the text of the `genesis` leaf */
+  genesisLeaf(place: LeafPlace): Uint8Array;
+  /** more frames for the first group */
+  alsoSay(group: GroupBuilder, begun: { generation: number; firstSeq: number }): void;
+}
+
+/**
+ * Begins the next generation of a log that handed over: nothing is lost, and numbers go on without a gap. The caller has closed the log.
+ * Cut short at any point, it can be run again.
+ *
+ * @returns the refusal of a log that is not whole
+ */
+export const nextGeneration = async (
+  options: NextGenerationOptions,
+): Promise<{ kind: 'begun'; generation: number; firstSeq: number } | LogRefusal> => {
+  const { io, folder, shard } = options;
+  const recovered = await recover(options);
+  const isUnfinished = recovered.kind === 'refused' && recovered.error.code === 'log-generation-unfinished';
+  if (recovered.kind === 'refused' && !isUnfinished) return recovered;
+  const inventory = await takeInventory(io, folder, shard);
+  const { last, lost, empty } = await believable(io, inventory.segments);
+  assert(last !== null && lost.length === 0 && last.state.leaves === options.sealedLeaves);
+  for (const file of empty) await setFileAside(io, segmentsFolder(folder), file.name);
+  const { generation: before, lastSeq, lastRecordHash } = last.state;
+  const begun = { generation: before + 1, firstSeq: lastSeq + 1 };
+  const state: ChainState = {
+    generation: begun.generation,
+    lastSeq,
+    nextSeq: begun.firstSeq,
+    lastRecordHash,
+    group: 0,
+    leaves: 0,
+    epoch: (inventory.epochs.at(-1) ?? -1) + 1,
+    slots: 0,
+  };
+  const start = {
+    kind: 'recovered' as const,
+    state,
+    current: null,
+    endOffset: last.end,
+    unnamed: last.file,
+  };
+  const log = await startLog(options, start, (place) => ({
+    type: 'LEAF',
+    critical: true,
+    leaf: options.genesisLeaf(place),
+    key: null,
+    body: { kind: 'none' },
+  }));
+  const group = log.beginGroup();
+  options.alsoSay(group, begun);
+  await log.commit(group);
+  await log.close();
+  return { kind: 'begun', ...begun };
 };
 
 const gapBody = ({ previous, before, after, lost }: GapInfo): Uint8Array =>

@@ -97,6 +97,16 @@ export const recover = async (options: RecoveryOptions): Promise<Recovered | Log
   };
 };
 
+/** What the log holds, as recovery would find it. Nothing is written, so that it can be asked beside anybody. */
+export const examineLog = async (
+  options: RecoveryOptions,
+): Promise<{ kind: 'whole'; generation: number; lastSeq: number; leaves: number } | LogRefusal> => {
+  const found = await examine(options, await takeInventory(options.io, options.folder, options.shard));
+  if (found.kind !== 'examined') return found;
+  const { generation, lastSeq, leaves } = found.state;
+  return { kind: 'whole', generation, lastSeq, leaves };
+};
+
 /** What a killed process wrote may be in memory only; what is read must first be on the disk. */
 export const syncNewest = async (io: Io, folder: string): Promise<void> => {
   for (const sub of [segmentsFolder(folder), keysFolder(folder)]) {

@@ -18,7 +18,7 @@ import type { Command, CommandContext } from '../command.ts';
 import { subcommand } from '../subcommands.ts';
 import { UsageError } from '../usage-error.ts';
 
-const names = ['key', 'checkpoint', 'show', 'proof', 'new-generation'] as const;
+const names = ['key', 'checkpoint', 'show', 'proof', 'rotate-key', 'new-generation'] as const;
 const numberMax = Number.MAX_SAFE_INTEGER;
 
 const option = (key: 'from' | 'count' | 'generation' | 'consistency') => ({
@@ -26,7 +26,7 @@ const option = (key: 'from' | 'count' | 'generation' | 'consistency') => ({
   zh: say('zh', `log.option.${key}`),
 });
 
-/** `fengni log key|checkpoint|show|proof|new-generation` */
+/** `fengni log key|checkpoint|show|proof|rotate-key|new-generation` */
 export const command: Command = {
   usage: (language) => say(language, 'log.usage'),
   options: {
@@ -51,6 +51,11 @@ export const command: Command = {
       case 'proof':
         await (context.flag('consistency') ? consistency(context) : inclusion(context));
         break;
+      case 'rotate-key': {
+        const { rotate } = await import('./log-rotate-key.ts');
+        await rotate(context);
+        break;
+      }
       case 'new-generation': {
         const { beginGeneration } = await import('./log-new-generation.ts');
         await beginGeneration(context);

@@ -1,7 +1,8 @@
-import { connectOrNull, requireOwnedFolder, runningServer } from '#app/connect';
+import fs from 'node:fs';
+import { connectOrNull, logFault, requireOwnedFolder, runningServer } from '#app/connect';
 import { roleNames } from '#app/roles';
 import { FengniError } from '#base/errors';
-import { say } from '#base/text';
+import { say, type TextKey } from '#base/text';
 import type { WriterStatus } from '#services/mailstore';
 import type { Command, CommandContext, OutputStream } from '../command.ts';
 import { fieldLines } from './field-lines.ts';
@@ -19,37 +20,103 @@ export const command: Command = {
     await requireOwnedFolder(folder);
     const status = await writerStatus(folder);
     const server = runningServer(folder);
+    const config = await context.config();
     if (server === null) {
+      const fault = await logFault(folder, config);
+      if (fault !== null) throw fault;
       throw new FengniError('server-not-running', { subject: folder, remedy: 'start it: fengni serve' });
     }
-    const missing = roleNames.filter((name) => !server.roles.some(({ role }) => role === name));
-    const isGood =
-      missing.length === 0 && status !== null && status.sealer !== 'down' && status.sealer !== 'refusing';
+    // With a socket of its own the sealer is no role of this server.
+    const expected = roleNames.filter((name) => name !== 'sealer' || config.sealer.socket === null);
+    const missing = expected.filter((name) => !server.roles.some(({ role }) => role === name));
+    const disk = await diskOf(folder, config.limits.freeBytesMin);
+    const faults = faultsOf(status, missing, disk.nearlyFull);
     const roles = [
       ...server.roles.map(({ role, pid }) => context.say('status.role', { role, pid })),
       ...missing.map((role) => red(context.stdout, context.say('status.role.missing', { role }))),
     ];
+    const free = Math.floor(disk.freeBytes / 2 ** 20);
     for (const line of fieldLines([
       [context.say('status.field.server'), context.say('status.server', { pid: server.pid })],
       [context.say('status.field.roles'), roles.join(', ')],
       ...writerLines(context, status),
+      ...(disk.nearlyFull
+        ? [
+            [
+              context.say('status.field.disk'),
+              red(context.stdout, context.say('status.disk.nearly-full', { free })),
+            ] as const,
+          ]
+        : []),
       [context.say('status.field.witness'), red(context.stdout, context.say('status.unwitnessed'))],
+      ...faults.map(({ todo }) => [context.say('status.field.todo'), context.say(todo)] as const),
     ]))
       context.print(line);
     if (context.json) {
       const { pid } = server;
       context.printJson({
         running: true,
-        good: isGood,
+        good: faults.length === 0,
         pid,
         roles: Object.fromEntries(server.roles.map(({ role, pid }) => [role, pid])),
         missing,
         writer: status,
+        disk,
         witnessed: false,
+        faults: faults.map(({ code, todo }) => ({ code, todo: context.say(todo) })),
       });
     }
-    return isGood ? 0 : 1;
+    return faults.length === 0 ? 0 : 1;
   },
+};
+
+interface Fault {
+  /** stable, for programs */
+  code: string;
+  todo: Extract<TextKey, `status.todo.${string}`>;
+}
+
+const faultsOf = (
+  status: WriterStatus | null,
+  missing: readonly string[],
+  diskNearlyFull: boolean,
+): Fault[] => {
+  const faults: Fault[] = missing.map((role) => ({ code: `role-missing-${role}`, todo: 'status.todo.role' }));
+  if (status === null) faults.push({ code: 'writer-silent', todo: 'status.todo.writer' });
+  else if (status.sealer === 'down' || status.sealer === 'refusing') {
+    const reason = /^[a-z-]+/.exec(status.sealerReason ?? '')?.[0] ?? 'unknown';
+    const todo = todoOf.get(reason) ?? (status.sealer === 'down' ? 'status.todo.down' : 'status.todo.fork');
+    faults.push({
+      code: status.sealer === 'down' ? `sealer-down-${reason}` : `sealer-refuses-${reason}`,
+      todo,
+    });
+  }
+  if (diskNearlyFull) faults.push({ code: 'disk-nearly-full', todo: 'status.todo.disk' });
+  return faults;
+};
+
+/** What helps, by the code that the sealer refuses with. */
+const todoOf: ReadonlyMap<string, Fault['todo']> = new Map([
+  ['copied', 'status.todo.copied'],
+  ['rolled-back', 'status.todo.rolled-back'],
+  ['no-generation', 'status.todo.lost'],
+  ['sealer-state-lost', 'status.todo.lost'],
+  ['sealer-state-damaged', 'status.todo.lost'],
+  ['sealer-key-lost', 'status.todo.key-lost'],
+  ['sealer-unusable', 'status.todo.unusable'],
+  ['other-generation', 'status.todo.behind'],
+  ['entries-unreadable', 'status.todo.entries'],
+  ['root-mismatch', 'status.todo.entries'],
+]);
+
+const diskOf = async (
+  folder: string,
+  freeBytesMin: number,
+): Promise<{ freeBytes: number; nearlyFull: boolean }> => {
+  const { isNearlyFull } = await import('#app/serve');
+  const { bavail, blocks, bsize } = fs.statfsSync(folder);
+  const freeBytes = bavail * bsize;
+  return { freeBytes, nearlyFull: isNearlyFull({ freeBytes, sizeBytes: blocks * bsize, freeBytesMin }) };
 };
 
 const writerStatus = async (folder: string): Promise<WriterStatus | null> => {

@@ -10,9 +10,6 @@ export const commandsErrors = {
     'the id is 26 letters and digits: in the reply to the sender and in the field Fengni-Seal of the mail',
   'error.not-sealed-yet': 'No signed head covers this message yet: {subject}',
   'remedy.not-sealed-yet': 'try again in a moment; if it stays, "fengni status" says what the sealer does',
-  'error.sealer-elsewhere':
-    'The sealer is a service of its own, and only its side can begin another generation: {subject}',
-  'remedy.sealer-elsewhere': 'nothing was changed; begin the generation where the sealer keeps its folder',
   'error.sealer-refuses': 'The sealer does not begin the new generation: {subject}',
   'remedy.sealer-refuses': 'see "fengni status", then run "fengni log new-generation" again',
   'error.server-not-running': 'No server runs on this data folder: {subject}',

@@ -100,10 +100,10 @@ export const errors = {
     'put it back from a copy; if it is lost, begin a new generation with "fengni log new-generation"',
   'error.sealer-state-damaged': 'The sealer does not know what it signed: {subject}',
   'remedy.sealer-state-damaged':
-    'put its file back from a copy; if it is lost, begin a new generation with "fengni log new-generation"',
+    'never put an older copy back; begin a new generation: "fengni sealer allow new-generation", then "fengni log new-generation"',
   'error.sealer-state-lost': 'The sealer has lost its memory: {subject}',
   'remedy.sealer-state-lost':
-    'put its file back from a copy; if it is lost, begin a new generation with "fengni log new-generation"',
+    'never put an older copy back; begin a new generation: "fengni sealer allow new-generation", then "fengni log new-generation"',
   'error.sealer-unusable': 'The sealer cannot write: {subject}',
   'remedy.sealer-unusable': 'check the disk and restart the server: an earlier write failed',
   'error.usage': '{subject}',

@@ -38,7 +38,7 @@ export const serve = {
   'serve.root.data-closed': 'user "{user}" cannot come to the data folder: {folder} is closed to it',
   'sealer.summary': 'sign heads of the log, as a service under a user of its own',
   'sealer.usage':
-    'Runs the sealer until SIGTERM or SIGINT. Standard output gets one line, "ready", when the socket answers. DIR holds its key and what it\nsigned last: a folder of its own, outside the data folder. The server uses it by [sealer] socket; it must be able to read DATA/ledger.',
+    'Runs the sealer until SIGTERM or SIGINT. Standard output gets one line, "ready", when the socket answers. DIR holds its key and what it\nsigned last: a folder of its own, outside the data folder. The server uses it by [sealer] socket; it must be able to read DATA/ledger.\n\nallow  permits one step, once and for an hour, beside the running sealer: a planned key rotation (prints the next key), or a new generation after\n       a loss. The server cannot take either by itself.',
   'sealer.option.state': "the sealer's own folder",
   'sealer.option.socket': 'path of the socket on which it answers',
   'sealer.option-missing': '{name} is missing',

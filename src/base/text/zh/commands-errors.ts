@@ -10,8 +10,6 @@ export const commandsErrors: Translation<typeof english> = {
   'remedy.message-unknown': '编号由 26 个字母和数字组成：在给发件方的应答中，也在邮件的 Fengni-Seal 字段中',
   'error.not-sealed-yet': '还没有签名头覆盖这封邮件：{subject}',
   'remedy.not-sealed-yet': '请稍后再试；若一直如此，“fengni status”会说明封印进程的情况',
-  'error.sealer-elsewhere': '封印是独立的服务，只有它那一侧才能开始新的一代：{subject}',
-  'remedy.sealer-elsewhere': '什么也没有改变；请在封印服务保存其目录的地方开始新的一代',
   'error.sealer-refuses': '封印进程没有开始新的一代：{subject}',
   'remedy.sealer-refuses': '请看“fengni status”，然后再次运行“fengni log new-generation”',
   'error.server-not-running': '该数据目录上没有服务器在运行：{subject}',

@@ -36,7 +36,7 @@ export const commandsSeal: Translation<typeof english> = {
   'show.unwitnessed': '未见证：本机之外没有人保存日志的签名头',
   'log.summary': '日志：密钥、签名头、叶与证明',
   'log.usage':
-    'log key | checkpoint | show | proof 叶号 [大小] | proof --consistency 旧 新 | new-generation\n\nkey             每一代的密钥及它所封的序号；请交给要核对回执的人\ncheckpoint      最新的签名头，原样逐字节打印；请保存在本机之外，“fengni verify --checkpoint”会与它比较\nshow            显示叶，每行一片\nproof           证明一片叶在若干片叶的树中（默认：签名头的树），或证明一棵树是另一棵的延续\nnew-generation  承认日志的一部分已经丢失，从可信之处的后面重新开始；须先停止服务器',
+    'log key | checkpoint | show | proof 叶号 [大小] | proof --consistency 旧 新 | rotate-key | new-generation\n\nkey             每一代的密钥及它所封的序号；请交给要核对回执的人\ncheckpoint      最新的签名头，原样逐字节打印；请保存在本机之外，“fengni verify --checkpoint”会与它比较\nshow            显示叶，每行一片\nproof           证明一片叶在若干片叶的树中（默认：签名头的树），或证明一棵树是另一棵的延续\nrotate-key      给日志换一把密钥：由旧密钥签署向新密钥的移交；须先停止服务器\nnew-generation  承认日志的一部分已经丢失，从可信之处的后面重新开始；须先停止服务器',
   'log.option.from': '从第几片叶开始显示（默认 0）',
   'log.option.count': '显示多少片叶（默认全部）',
   'log.option.generation': '日志的哪一代（默认最新一代）',

@@ -89,9 +89,11 @@ export const errors: Translation<typeof english> = {
   'error.sealer-key-lost': '日志的签名密钥不见了：{subject}',
   'remedy.sealer-key-lost': '请从副本放回；若已丢失，用“fengni log new-generation”开始新的一代',
   'error.sealer-state-damaged': '封印进程不知道自己签过什么：{subject}',
-  'remedy.sealer-state-damaged': '请从副本放回其文件；若已丢失，用“fengni log new-generation”开始新的一代',
+  'remedy.sealer-state-damaged':
+    '切勿放回旧的副本；请开始新的一代：先“fengni sealer allow new-generation”，再“fengni log new-generation”',
   'error.sealer-state-lost': '封印进程的记录丢失：{subject}',
-  'remedy.sealer-state-lost': '请从副本放回其文件；若已丢失，用“fengni log new-generation”开始新的一代',
+  'remedy.sealer-state-lost':
+    '切勿放回旧的副本；请开始新的一代：先“fengni sealer allow new-generation”，再“fengni log new-generation”',
   'error.sealer-unusable': '封印进程无法写入：{subject}',
   'remedy.sealer-unusable': '请检查磁盘并重启服务器：之前有一次写入失败',
   'error.usage': '{subject}',

@@ -33,7 +33,7 @@ export const serve = {
   'serve.root.data-closed': '用户 {user} 不能到达数据目录：{folder} 对它关闭',
   'sealer.summary': '签署日志的签名头，作为独立用户下的独立服务',
   'sealer.usage':
-    '运行封印进程，直到收到 SIGTERM 或 SIGINT。套接字可用时，标准输出只打印一行 ready。目录中存放密钥和上次的签名：应是数据目录之外的独立目录。\n服务器通过 [sealer] socket 使用它；它必须能读取 DATA/ledger。',
+    '运行封印进程，直到收到 SIGTERM 或 SIGINT。套接字可用时，标准输出只打印一行 ready。目录中存放密钥和上次的签名：应是数据目录之外的独立目录。\n服务器通过 [sealer] socket 使用它；它必须能读取 DATA/ledger。\n\nallow  许可一步，只此一次，一小时内有效，可与运行中的封印进程同时使用：计划内的密钥轮换（会打印下一把密钥），或丢失之后的新一代。\n       服务器不能自行走出其中任何一步。',
   'sealer.option.state': '封印进程自己的目录',
   'sealer.option.socket': '应答用的套接字路径',
   'sealer.option-missing': '缺少 {name}',
