@@ -19,11 +19,12 @@ import {
   newFolder,
 } from '../test/faults/injections.ts';
 import { type Endured, histories } from '../test/faults/log-histories.ts';
+import type { SlowReaderOutcome } from '../test/faults/slow-reader.ts';
 import { withoutSyncs } from '../test/faults/store-machine.ts';
 import { auditStore, promiseLines } from '../test/faults/store-promises.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
-const kinds = ['simulated', 'injections', 'kills', ...fileSystems] as const;
+const kinds = ['simulated', 'injections', 'kills', 'slow-reader', ...fileSystems] as const;
 type Kind = (typeof kinds)[number];
 
 const { values } = parseArgs({
@@ -44,8 +45,14 @@ if (wanted.some((kind) => !kinds.includes(kind))) {
   process.exit(2);
 }
 const amounts = quick
-  ? { simulatedCuts: 1_600, injectionsEach: 1, kills: 6, cuts: 4 }
-  : { simulatedCuts: 200_000, injectionsEach: Number.POSITIVE_INFINITY, kills: 500, cuts: 100 };
+  ? { simulatedCuts: 1_600, injectionsEach: 1, kills: 6, cuts: 4, slowSeconds: 15 }
+  : {
+      simulatedCuts: 200_000,
+      injectionsEach: Number.POSITIVE_INFINITY,
+      kills: 500,
+      cuts: 100,
+      slowSeconds: 600,
+    };
 /** processes that work at once */
 const concurrency = 2;
 const killsAtOnce = 50;
@@ -226,6 +233,36 @@ const killEarly = async (): Promise<string | null> => {
   return null;
 };
 
+/** Ten minutes, or a quarter of one, with readers that take an octet a second. */
+const slowReader = async (): Promise<Row> => {
+  const run = async (
+    env: NodeJS.ProcessEnv,
+  ): Promise<{ status: number | null; outcome: SlowReaderOutcome | null; output: string }> => {
+    const { status, output } = await runNode(
+      ['--test', '--test-reporter=spec', 'test/faults/slow-reader.test.ts'],
+      env,
+    );
+    const said = /\{"seconds":.*\}/.exec(output)?.[0];
+    return { status, output, outcome: said === undefined ? null : (JSON.parse(said) as SlowReaderOutcome) };
+  };
+  const { status, output, outcome } = await run({ FENGNI_SLOW_SECONDS: `${amounts.slowSeconds}` });
+  if (outcome !== null) told(JSON.stringify(outcome));
+  const problems =
+    outcome === null || (status !== 0 && outcome.problems.length === 0)
+      ? [output.slice(-2_000)]
+      : outcome.problems;
+  const control = await run({ FENGNI_SLOW_SECONDS: '60', FENGNI_SLOW_CONTROL: '1' });
+  return {
+    kind: 'slow-reader',
+    state: 'ran',
+    runs: 2,
+    acknowledged: outcome?.acknowledged ?? 0,
+    problems,
+    control: control.outcome?.problems[0] ?? null,
+    seconds: 0,
+  };
+};
+
 const blockCuts = async (fileSystem: FileSystem): Promise<Row> => {
   const result: CutsResult = await cutPower({
     fileSystem,
@@ -257,6 +294,7 @@ const words = {
     simulated: 'power cuts of simulated machines, at any operation',
     injections: 'errors of system calls (strace)',
     kills: 'kill -9 of all processes of a server',
+    'slow-reader': 'a POP3 and an IMAP session that read one octet a second',
     cut: (fileSystem: string) => `power cut, ${fileSystem} on a block device`,
     couldNotRun: 'could not run',
     found: 'found',
@@ -268,6 +306,7 @@ const words = {
     simulated: '模拟机器在任意操作处断电',
     injections: '系统调用出错（strace）',
     kills: '对服务器的全部进程 kill -9',
+    'slow-reader': '每秒只读一个八位字节的 POP3 与 IMAP 会话',
     cut: (fileSystem: string) => `块设备上的 ${fileSystem} 断电`,
     couldNotRun: '未能运行',
     found: '已发现',
@@ -278,7 +317,7 @@ const words = {
 
 const nameOf = (kind: Kind, language: 'en' | 'zh'): string => {
   const word = words[language];
-  return kind === 'simulated' || kind === 'injections' || kind === 'kills' ? word[kind] : word.cut(kind);
+  return kind === 'ext4' || kind === 'xfs' || kind === 'btrfs' ? word.cut(kind) : word[kind];
 };
 
 const cellsOf = (row: Row, language: 'en' | 'zh'): readonly (string | number)[] => {
@@ -339,6 +378,7 @@ const work: Readonly<Record<Kind, () => Promise<Row>>> = {
   simulated,
   injections,
   kills,
+  'slow-reader': slowReader,
   ext4: () => blockCuts('ext4'),
   xfs: () => blockCuts('xfs'),
   btrfs: () => blockCuts('btrfs'),
