@@ -278,3 +278,46 @@ test('after mx died it is careful, and a message that was being parsed at two de
   await withSubject('harmless');
   assert.deepEqual(fs.readdirSync(poison), [`${sha256}.eml`]);
 });
+
+test('addresses: found by their key, kept as addressed; Postmaster, postmaster@ and abuse@ work everywhere (WIRE, “Addresses”)', async () => {
+  const added = await server.fengni(['domain', 'add', '例子.test']);
+  assert.equal(added.status, 0, added.stderr);
+  const account = await server.fengni(['account', 'add', '李@例子.test', '--password-stdin'], {
+    stdin: 'a long enough password\n',
+  });
+  assert.equal(account.status, 0, account.stderr);
+  const client = await LineClient.connect(ports()['lmtp'] ?? 0);
+  await client.until(/^220 .*\r\n/);
+  await client.ask('LHLO x\r\n', /^250 ENH.*\r\n/m);
+  const code = async (to: string): Promise<string> => {
+    await client.ask('RSET\r\n', oneReply);
+    await client.ask('MAIL FROM:<> SMTPUTF8\r\n', oneReply);
+    return (await client.ask(Buffer.from(`RCPT TO:<${to}>\r\n`), oneReply)).slice(0, 9);
+  };
+  for (const to of [
+    server.address,
+    server.address.toUpperCase(),
+    `"admin"@fengni.test`,
+    'admin+tag@fengni.test',
+    'Postmaster',
+    'postmaster@fengni.test',
+    'ABUSE@fengni.test',
+    'postmaster@例子.test',
+    `abuse@${new URL('http://例子.test').hostname.toUpperCase()}`,
+    '李@例子.test',
+    `李@${new URL('http://例子.test').hostname}`,
+    '李+收据@例子.test',
+  ])
+    assert.equal(await code(to), '250 2.1.5', to);
+  assert.equal(await code('admin+tag@elsewhere.example'), '550 5.7.1');
+  assert.equal(await code('nobody@fengni.test'), '550 5.1.1');
+  assert.equal(await code('王@例子.test'), '550 5.1.1');
+  client.send(
+    Buffer.from(
+      'RSET\r\nMAIL FROM:<A.B+c@One.Example>\r\nRCPT TO:<ADMIN+Tag@Fengni.test>\r\nDATA\r\nSubject: as addressed\r\n\r\nx\r\n.\r\nQUIT\r\n',
+    ),
+  );
+  await client.toEnd();
+  const stored = await withSubject('as addressed');
+  assert.match(stored, /^Return-Path: <A\.B\+c@One\.Example>\r\nDelivered-To: ADMIN\+Tag@Fengni\.test\r\n/);
+});

@@ -42,6 +42,7 @@ export const startParser = (dataFolder: string, config: Config): { parse: ParseE
       internal: { parser: 4 },
       tls: null,
       isDiskNearlyFull: false,
+      afterDeath: false,
       logForm: 'text',
     };
     child.send(message);

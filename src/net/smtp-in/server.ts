@@ -145,7 +145,6 @@ class Driver implements SessionDriver {
         address,
         port,
         via: proxy === null ? [] : [{ by: 'PROXY', address: proxy }],
-        connected: proxy ?? address,
         isTrustedRelay: relays.has(address),
       },
       connection.tls,

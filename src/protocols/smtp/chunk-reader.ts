@@ -58,10 +58,10 @@ export class ChunkReader {
   }
 
   #find(text: string, base: number): void {
-    // A CR at the end is left out: the next octets tell.
-    const found = text.search(bare);
+    // The text begins behind a CRLF or anything else but a CR. A CR at its end is nobody's yet: the next octets tell.
+    const found = ` ${text}`.search(bare);
     if (found < 0) return;
-    const octet = text[found] === '\r' ? 'CR' : 'LF';
-    this.#bare = { octet, offset: base + found + (octet === 'LF' ? 1 : 0) };
+    const octet = text[found - 1] === '\r' ? 'CR' : 'LF';
+    this.#bare = { octet, offset: base + found - (octet === 'LF' ? 0 : 1) };
   }
 }

@@ -1,3 +1,4 @@
+import { toAscii } from '#base/idna';
 import { isAddressLiteral } from './address-literal.ts';
 
 /** A path of MAIL or RCPT: the mailbox as it was written, without angle brackets and source route; empty for `<>`. */
@@ -78,7 +79,9 @@ const readDomain = (text: string, at: number): number | null => {
   const end = match(dotted, text, at);
   if (end === null) return null;
   const domain = text.slice(at, end);
-  return isDomain(domain) ? end : null;
+  // What no DNS could be asked for is no domain (RFC 5890 §2.3.2.1).
+  const isForeign = /[^\0-\x7f]|(?:^|\.)xn--/i.test(domain);
+  return isDomain(domain) && (!isForeign || toAscii(domain) !== null) ? end : null;
 };
 
 /**

@@ -66,8 +66,6 @@ export interface SmtpPeer {
   readonly port: number;
   /** proxies between us whose word the address is */
   readonly via?: readonly Via[];
-  /** the address of who is really connected to us, where it is another: what XCLIENT and XFORWARD are answered for */
-  readonly connected?: string;
   /** may say by XCLIENT and XFORWARD who is behind it */
   readonly isTrustedRelay?: boolean;
 }
@@ -520,7 +518,7 @@ class Session implements SmtpSession {
   #claimedPeer(before: TransactionPeer, claim: RelayClaim, by: ClaimVerb): TransactionPeer {
     const via = before.via.some((each) => each.by === by)
       ? before.via
-      : [...before.via, { by, address: this.#connected.connected ?? this.#connected.address }];
+      : [...before.via, { by, address: this.#connected.address }];
     if (claim.isLocal === true) return { address: '', port: 0, name: null, via };
     return {
       address: claim.address === undefined ? before.address : (claim.address ?? ''),

@@ -128,6 +128,23 @@ test('over LMTP a recipient that went away in between is refused alone; over SMT
   assert.equal(delivered[1]?.recipients.length, 3);
 });
 
+test('recipients: unknown 550 5.1.1, of others 550 5.7.1, disabled 550 5.2.1, and 451 4.3.0 while nobody can tell', async () => {
+  const say = async (resolve: () => Promise<Awaited<ReturnType<InboundOptions['writer']['resolve']>>>) => {
+    const deliver = async () => ({ kind: 'refused', code: null, text: 'x' }) as const;
+    const verdict = await world({ writer: { resolve, deliver } }).inbound.recipient(transaction, 'x@y');
+    return verdict.kind === 'refused' ? `${verdict.code} ${verdict.enhanced}` : verdict.kind;
+  };
+  assert.equal(await say(async () => ({ kind: 'unknown' })), '550 5.1.1');
+  assert.equal(await say(async () => ({ kind: 'relay' })), '550 5.7.1');
+  assert.equal(await say(async () => ({ kind: 'disabled' })), '550 5.2.1');
+  assert.equal(
+    await say(async () => {
+      throw new Error('down');
+    }),
+    '451 4.3.0',
+  );
+});
+
 test('MAIL and RCPT say 452 4.3.1 while the disk is nearly full', async () => {
   let isFull = true;
   const { inbound } = world({ isDiskNearlyFull: () => isFull });
@@ -142,7 +159,7 @@ test('MAIL and RCPT say 452 4.3.1 while the disk is nearly full', async () => {
 /** A parser that fails on some octets. */
 const fragile = (mark: string) => () => {
   const parser = createMessageParser();
-  let seen = new Uint8Array(0);
+  let seen: Uint8Array = new Uint8Array(0);
   return {
     write: (octets: Uint8Array): void => {
       seen = concat([seen, octets]);
