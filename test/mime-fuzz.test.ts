@@ -10,6 +10,8 @@ import * as date from '../src/message/date.fuzz.ts';
 import * as encodedWord from '../src/message/encoded-word.fuzz.ts';
 import * as header from '../src/message/header.fuzz.ts';
 import * as message from '../src/message/message.fuzz.ts';
+import * as text from '../src/message/text.fuzz.ts';
+import * as tnef from '../src/message/tnef.fuzz.ts';
 import { corpora } from './support/corpora.ts';
 
 /** xorshift32: the same numbers on every machine. */
@@ -57,7 +59,7 @@ const messagesOf = (corpus: string): Uint8Array[] => {
     .filter((octets) => octets.length < 20_000);
 };
 
-const targets = { message, header, address, date, encodedWord };
+const targets = { message, header, address, date, encodedWord, text, tnef };
 
 for (const [name, target] of Object.entries(targets)) {
   test(`the fuzz target ${name} finds nothing in its seeds and 1,500 mutations of them`, () => {
@@ -72,20 +74,28 @@ for (const [name, target] of Object.entries(targets)) {
   });
 }
 
-test('the fuzz targets message and header find nothing in the corpora and mutations of them', (t) => {
-  const all = ['mime-cpython', 'mime-enmime', 'mime-mime4j', 'mime-ruby-mail', 'mime-stalwart'].flatMap(
-    messagesOf,
-  );
+test('the fuzz targets message, header and text find nothing in the corpora and mutations of them', (t) => {
+  const all = [
+    'mime-cpython',
+    'mime-enmime',
+    'mime-mime4j',
+    'mime-ruby-mail',
+    'mime-stalwart',
+    'mail-rspamd',
+    'html-roundcube',
+  ].flatMap(messagesOf);
   if (all.length === 0) return t.skip('not run: third-party corpora absent');
   const below = numbers(0xc0ffee);
   for (const octets of all) {
     message.run(octets);
     header.run(octets);
+    text.run(octets);
     for (let count = 0; count < 4; count++) {
       let data = octets;
       for (let step = 0; step <= count; step++) data = mutate(data, all[below(all.length)] ?? octets, below);
       message.run(data);
       header.run(data);
+      text.run(data);
     }
   }
   t.diagnostic(`${all.length} messages, ${all.length * 4} mutations`);

@@ -1,9 +1,12 @@
 import { charsetOf } from './charset.ts';
 import { decodeText } from './decode-text.ts';
 import { decodeParameter } from './encoded-word.ts';
+import { unflow } from './flowed-text.ts';
 import { htmlToText } from './html-text.ts';
 import type { ParsedMessage, ParsedPart } from './part.ts';
+import { hasTnefSignature } from './tnef.ts';
 import { decodeTransfer } from './transfer-encoding.ts';
+import { type TextWithFiles, withoutUuencode } from './uu-in-text.ts';
 
 export interface BodyParts {
   /** to be shown in order by a reader that prefers plain text */
@@ -81,12 +84,19 @@ export const mediaType = ({ mime }: ParsedPart): string => `${mime.type}/${mime.
 export const fileName = ({ mime }: ParsedPart): string | null =>
   decodeParameter(mime.disposition?.parameters ?? [], 'filename') ?? decodeParameter(mime.parameters, 'name');
 
-/** TNEF: Outlook's own box of attachments and formatting, by type or by name (`winmail.dat`). */
-export const isTnef = (part: ParsedPart): boolean =>
-  /^application\/(?:vnd\.)?ms-tnef$/.test(mediaType(part)) || fileName(part)?.toLowerCase() === 'winmail.dat';
+/**
+ * TNEF: Outlook's own box of attachments and formatting, by type, by name (`winmail.dat`) or, where its first octets are
+ * given, by its signature.
+ *
+ * @param body octets of the part as they are in the message, or the first ones: a line is enough
+ */
+export const isTnef = (part: ParsedPart, body?: Uint8Array): boolean =>
+  /^application\/(?:vnd\.)?ms-tnef$/.test(mediaType(part)) ||
+  fileName(part)?.toLowerCase() === 'winmail.dat' ||
+  (body !== undefined && hasTnefSignature(decodeTransfer(body.subarray(0, 200), part.encoding)));
 
 /**
- * The characters of a text part.
+ * The characters of a text part, as its label says or, where that can't be, as they are.
  *
  * @param body the part's octets as they are in the message; a caller may give the first ones only
  */
@@ -97,10 +107,21 @@ export const partText = (part: ParsedPart, body: Uint8Array): string => {
   return decodeText(octets, label ?? (isHtml ? metaCharset(octets) : null)).text;
 };
 
-/** The same as plain text: HTML without its tags. */
-export const partPlainText = (part: ParsedPart, body: Uint8Array): string => {
+/** The same as plain text: HTML without its tags, the lines of format=flowed joined, uuencoded files taken out. */
+export const partPlainText = (part: ParsedPart, body: Uint8Array): string =>
+  partTextAndFiles(part, body).text;
+
+/** The plain text of a part and the names of uuencoded files that stood in it. */
+export const partTextAndFiles = (part: ParsedPart, body: Uint8Array): TextWithFiles => {
   const text = partText(part, body);
-  return mediaType(part) === 'text/html' ? htmlToText(text) : text;
+  const type = mediaType(part);
+  if (type === 'text/html') return { text: htmlToText(text), fileNames: [] };
+  const found = withoutUuencode(text);
+  const isFlowed =
+    type === 'text/plain' && decodeParameter(part.mime.parameters, 'format')?.toLowerCase() === 'flowed';
+  if (!isFlowed) return found;
+  const deletesSpace = decodeParameter(part.mime.parameters, 'delsp')?.toLowerCase() === 'yes';
+  return { ...found, text: unflow(found.text, deletesSpace) };
 };
 
 const previewLengthMax = 256;

@@ -178,6 +178,7 @@ test('charsets that ICU does not have (RFC 1557, 1843, 1922, 2152)', () => {
     text: '中',
     charset: 'utf-8',
     isKnown: false,
+    confidence: 1,
   });
   assert.equal(decodeText(octets('caf\xe9'), 'nobody-knows').charset, 'windows-1252');
 });
@@ -210,7 +211,45 @@ test('text without a usable label is told by its commonest characters, with a co
     text: 'plain',
     charset: 'windows-1252',
     isKnown: true,
+    confidence: 1,
   });
+});
+
+test('a label that the octets contradict is not believed; one that fits is', () => {
+  const chinese = '您好，附件是本月的会议报告，请查收。谢谢！';
+  const utf8 = Buffer.from(chinese);
+  const gbk = Buffer.from('xPq6w6OsuL28/srHsb7UwrXEu+HS6bGouOajrMfrsunK1aGj0LvQu6Oh', 'base64');
+  const shiftJis = Buffer.from('ie+LY4LMgqiSbYLngrmCxYK3gUKCzYKi', 'base64');
+  const check = (octets: Uint8Array, label: string | null, charset: string, text?: string): void => {
+    const decoded = decodeText(octets, label);
+    assert.equal(decoded.charset, charset, `${label} ${decoded.text}`);
+    if (text !== undefined) assert.equal(decoded.text, text, `${label}`);
+    assert.ok(decoded.isKnown ? decoded.confidence === 1 : decoded.confidence > 0.4);
+  };
+  for (const label of ['gb2312', 'gbk', 'big5', 'iso-8859-1', 'shift_jis', 'euc-kr', 'us-ascii', null]) {
+    check(utf8, label, 'utf-8', chinese);
+  }
+  for (const label of ['utf-8', 'iso-8859-1', 'windows-1252', 'gb2312', 'gb18030', 'us-ascii', null]) {
+    check(gbk, label, 'gb18030', chinese);
+  }
+  for (const label of ['utf-8', 'iso-8859-1', 'gb2312', null]) check(shiftJis, label, 'shift_jis');
+  // HZ, ISO-2022-CN, -KR and -JP are ASCII octets.
+  check(octets('~{VPND5DSJ<~~}'), null, 'hz-gb-2312', '中文的邮件');
+  check(octets('\x1b$)A\x0eVPND\x0f'), null, 'iso-2022-cn', '中文');
+  check(octets('\x1b$)C\x0eGQ1[\x0f'), 'us-ascii', 'iso-2022-kr', '한글');
+  check(octets('\x1b$BF|K\\\x1b(B'), null, 'iso-2022-jp', '日本');
+  check(octets('\xff\xfe\x2d\x4e\x87\x65'), null, 'utf-16be', '中文');
+  check(octets('\xef\xbb\xbfa'), null, 'utf-8', 'a');
+  check(octets('\xef\xbb\xbf\xe4\xb8\xad'), 'gb2312', 'utf-8', '中');
+  // What a label says of its own script stays.
+  check(octets('caf\xe9, M\xfcller und S\xf6hne'), 'iso-8859-1', 'windows-1252', 'café, Müller und Söhne');
+  check(octets('\xd0\xd2\xc9\xd7\xc5\xd4'), 'koi8-r', 'koi8-r', 'привет');
+  check(octets('\xcf\xf0\xe8\xe2\xe5\xf2'), 'windows-1251', 'windows-1251', 'Привет');
+  check(octets('\xc3\xa9'), 'gbk', 'gb18030', '茅');
+  check(octets('x = ~{a; b}; y'), null, 'utf-8', 'x = ~{a; b}; y');
+  // A few broken octets, a character that a cut goes through.
+  check(utf8.subarray(0, utf8.length - 1), 'utf-8', 'utf-8');
+  check(Buffer.concat([Buffer.from('é'.repeat(60)), octets('\xff')]), 'utf-8', 'utf-8');
 });
 
 test('dates (RFC 5322 §3.3, §4.3)', () => {

@@ -33,15 +33,52 @@ const candidates: readonly (readonly [charset: string, isCommon: (char: string) 
   ['uhc', (char) => commonKorean.has(char)],
 ];
 
+const isCommonAnywhere = (char: string): boolean =>
+  commonSimplified.has(char) ||
+  commonTraditional.has(char) ||
+  commonKorean.has(char) ||
+  kana.test(char) ||
+  punctuation.test(char);
+
+/** Which of the characters beyond ASCII are among the most common of an East Asian language: 0 to 1. */
+export const commonShare = (text: string): number => {
+  let wide = 0;
+  let common = 0;
+  for (const char of text.slice(0, sampleOctetsMax)) {
+    if (char <= '\u007f') continue;
+    wide++;
+    if (isCommonAnywhere(char)) common++;
+  }
+  return wide === 0 ? 0 : common / wide;
+};
+
+/** Charsets whose octets are ASCII, by what they begin with. */
+const stateful: readonly (readonly [charset: string, sign: RegExp])[] = [
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: ESC, SO and SI are the charsets' own
+  ['iso-2022-kr', /\x1b\$\)C/],
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the same
+  ['iso-2022-cn', /\x1b\$\)[AEG]|\x1b\$\*H/],
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the same
+  ['iso-2022-jp', /\x1b\$[@B]|\x1b\$\(D/],
+];
+
+/** Pairs of GB 2312 between `~{` and `~}`. */
+const hzSign = /~\{(?:[!-w][!-~]){1,500}~\}/;
+
 /**
  * The charset of octets that say nothing about it, or something that can't be. East Asian text is told by how many of its
  * characters are among the most common of its language; anything else that is not UTF-8 is windows-1252 with little confidence.
  */
 export const guessCharset = (octets: Uint8Array): CharsetGuess => {
   const sample = octets.subarray(0, sampleOctetsMax);
-  const stateful = Buffer.from(sample).toString('latin1');
-  if (stateful.includes('\x1b$B') || stateful.includes('\x1b$@'))
-    return { charset: 'iso-2022-jp', confidence: 1 };
+  const asOctets = Buffer.from(sample).toString('latin1');
+  if (/^(?:\xff\xfe|\xfe\xff)/.test(asOctets) && sample.length % 2 === 0) {
+    return { charset: 'utf-16be', confidence: 0.95 };
+  }
+  for (const [charset, sign] of stateful) if (sign.test(asOctets)) return { charset, confidence: 1 };
+  if (hzSign.test(asOctets) && commonShare(decodeCharset(sample, 'hz-gb-2312')) >= guessConfidenceMin) {
+    return { charset: 'hz-gb-2312', confidence: 0.9 };
+  }
   // A sample may end inside a character.
   for (let cut = 0; cut < 4 && cut <= sample.length; cut++) {
     if (cut > 0 && sample.length === octets.length) break;

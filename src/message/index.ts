@@ -15,6 +15,7 @@ export {
   mediaType,
   partPlainText,
   partText,
+  partTextAndFiles,
   preview,
 } from './body-parts.ts';
 export { bodyStructure } from './body-structure.ts';
@@ -23,10 +24,12 @@ export { type MailDate, parseDate } from './date.ts';
 export { type DecodedText, decodeText } from './decode-text.ts';
 export { decodeHeaderText, decodeParameter } from './encoded-word.ts';
 export { envelope } from './envelope.ts';
+export { unflow } from './flowed-text.ts';
 export { type CharsetGuess, guessCharset } from './guess-charset.ts';
 export { htmlToText } from './html-text.ts';
 export { type MessageLimit, messageLimits } from './limits.ts';
 export { parseMessageIds } from './message-id.ts';
+export { type MessageText, messageText, textLimits } from './message-text.ts';
 export { findParameter, parseDisposition, parseMediaType, unfold } from './mime-header.ts';
 export type {
   FieldValue,
@@ -58,4 +61,6 @@ export {
 } from './section.ts';
 export { decodeStructure, encodeStructure, withPrefix } from './structure.ts';
 export { type ThreadReferences, threadReferences } from './thread.ts';
+export { hasTnefSignature, type TnefFile, tnefFiles } from './tnef.ts';
 export { createTransferDecoder, decodeTransfer, type TransferDecoder } from './transfer-encoding.ts';
+export { type TextWithFiles, withoutUuencode } from './uu-in-text.ts';
