@@ -3,7 +3,14 @@ import { utf8 } from '#base/bytes';
 import { silentLogger } from '#base/logger';
 import { createMessageParser, createMessageSealer, type SealedMessage } from '#services/mailstore';
 import { Sealer } from '#services/sealer';
-import { addAccount, addAlias, addDomain, openWriter, type Writer } from '#services/writer';
+import {
+  addAccount,
+  addAlias,
+  addDomain,
+  openWriter,
+  type Writer,
+  type WriterOptions,
+} from '#services/writer';
 import { type Io, makeFolderDurable } from '#store/durable';
 import { openSpool } from '#store/large';
 import type { LogRefusal } from '#store/log';
@@ -15,7 +22,7 @@ export const dataFolder = '/data';
 /** A writer and its sealer in one process on any `Io`, with projections in memory: what a machine is between two power cuts. */
 export const startMachine = async (
   io: Io,
-  more: { recoverableDays?: number } = {},
+  more: Partial<WriterOptions> = {},
 ): Promise<{ writer: Writer | LogRefusal; failed: Promise<unknown>; timers: (() => void)[] }> => {
   await makeFolderDurable(io, dataFolder);
   await makeFolderDurable(io, `${dataFolder}/sealer`);

@@ -38,6 +38,8 @@ export const openLocalWriter = async (options: {
   logger: Logger;
   /** who signs, where the caller has it already: a folder has one sealer at a time. It stays open */
   sealer?: SealerClient;
+  /** false: an index that has to be made again comes from the log's other frames alone (default true) */
+  useSnapshots?: boolean;
 }): Promise<LocalWriter> => {
   const { dataFolder, config } = options;
   process.umask(0o077);
@@ -59,6 +61,7 @@ export const openLocalWriter = async (options: {
     sealer,
     knownHeads: known === null ? [] : [known],
     logger,
+    useSnapshots: options.useSnapshots ?? true,
     schedule: (work, ms) => {
       const timer = setTimeout(work, ms);
       return () => clearTimeout(timer);

@@ -38,6 +38,8 @@ export type FindingCode =
   | 'row-hidden'
   /** a row that no event explains */
   | 'row-extra'
+  /** a snapshot that says something else than the frames before it */
+  | 'snapshot-wrong'
   /** a message that the index no longer shows */
   | 'message-hidden'
   /** there were more findings than are told */

@@ -1,8 +1,9 @@
 import { hash } from 'node:crypto';
 import { FengniError } from '#base/errors';
-import { idOf, type LogEvent, type MailIndex } from '#store/index';
+import { idOf, type LogEvent, type MailIndex, type SnapshotEvent } from '#store/index';
 import type { FreshProjections, ProjectionName, ProjectionSnapshot, RowDifference } from '#store/sqlite';
 import { type Findings, findingOf } from './verify-finding.ts';
+import { SnapshotCheck } from './verify-snapshots.ts';
 
 /** What `store/sqlite` gives for the comparison. */
 export interface ProjectionTools {
@@ -24,6 +25,8 @@ export class ProjectionCheck {
   readonly #findings: Findings;
   readonly #fresh: FreshProjections;
   readonly #snapshots = new Map<ProjectionName, ProjectionSnapshot>();
+  readonly #snapshotCheck: SnapshotCheck;
+  #erased = false;
   #batch: LogEvent[] = [];
   #incomplete: string | null = null;
 
@@ -31,6 +34,7 @@ export class ProjectionCheck {
   constructor(tools: ProjectionTools, folder: string, label: string, findings: Findings) {
     this.#findings = findings;
     this.#fresh = tools.openFresh(label);
+    this.#snapshotCheck = new SnapshotCheck(this.#fresh.index);
     for (const name of names) {
       try {
         const snapshot = tools.openSnapshot(name, `${folder}/${name}.db`);
@@ -53,9 +57,19 @@ export class ProjectionCheck {
     return this.#snapshots.get('index')?.messageId(seq) ?? null;
   }
 
-  add(event: LogEvent): void {
+  add(event: LogEvent, place: { file: string; offset: number; seq: number }): void {
+    if (event.type === 'snapshot') this.#compare(event, place);
+    if (event.type === 'erased') this.#erased = true;
     this.#batch.push(event);
     if (this.#batch.length >= batchMax) this.#flush();
+  }
+
+  /** A snapshot says again what other frames said: here it is held against them. */
+  #compare(event: SnapshotEvent, place: { file: string; offset: number; seq: number }): void {
+    if (this.#incomplete !== null || event.seq > (this.#snapshots.get('index')?.appliedSeq ?? 0)) return;
+    this.#flush();
+    const what = this.#snapshotCheck.fault(event, this.#erased);
+    if (what !== null) this.#findings.add(findingOf('snapshot-wrong', `frame ${event.seq}: ${what}`, place));
   }
 
   /** Something of the log is not known: a comparison would find what is no fault of the projection. */

@@ -314,7 +314,7 @@ class Walk {
     }
     const { event } = outcome;
     if (event === null) return;
-    projections.add(event);
+    projections.add(event, place);
     if (event.type === 'row' || event.type === 'erased') directory.apply([event], seq);
     if (event.type !== 'row') return;
     const key = event.value?.['key'];
@@ -382,6 +382,7 @@ const meaningful: ReadonlySet<number> = new Set([
   frameTypes.DELIVER,
   frameTypes.STATE,
   frameTypes.ROW,
+  frameTypes.SNAP,
   frameTypes.LEAF,
   frameTypes.ERASED,
 ]);

@@ -1,4 +1,4 @@
-import { utf8 } from '#base/bytes';
+import { hex, utf8 } from '#base/bytes';
 import type { JsonObject } from '#base/canonical-json';
 import { canonicalJson } from '#base/canonical-json';
 import type { Random } from '#base/clock';
@@ -9,10 +9,13 @@ import {
   type DeliverEvent,
   encodeDeliver,
   encodeRow,
+  encodeSnapshot,
   encodeState,
   type KeyRef,
   type LogEvent,
   type RecipientProof,
+  type SnapshotContent,
+  type SnapshotRef,
   type StateChange,
   type StateEvent,
 } from '#store/index';
@@ -161,6 +164,15 @@ export class GroupDraft {
     return event;
   }
 
+  /** A frame of a snapshot: it says nothing that other frames do not say, so a reader may pass it over. */
+  snapshot(key: { ref: KeyRef; fileKey: Uint8Array }, content: SnapshotContent): SnapshotRef {
+    const plain = encodeSnapshot(content, this.#salt());
+    const placed = this.#sealed('SNAP', key.ref, key.fileKey, plain);
+    const commitment = hex(sha256(plain));
+    this.events.push({ type: 'snapshot', seq: placed.seq, at: placed.at, key: key.ref, commitment, content });
+    return { seq: placed.seq, commitment };
+  }
+
   row(table: string, key: string, value: JsonObject | null): void {
     const content = { table, key, value };
     if (impersonalTables.has(table)) {
@@ -254,7 +266,7 @@ export class GroupDraft {
   }
 
   #sealed(
-    type: 'DELIVER' | 'STATE' | 'ROW' | 'LEAF',
+    type: 'DELIVER' | 'STATE' | 'ROW' | 'LEAF' | 'SNAP',
     key: KeyRef,
     fileKey: Uint8Array,
     plain: Uint8Array,
@@ -263,7 +275,7 @@ export class GroupDraft {
     const head = sealPayload(fileKey, this.#random(payloadNonceBytes), plain);
     return this.#add({
       type,
-      critical: true,
+      critical: type !== 'SNAP',
       leaf,
       key,
       body: {

@@ -4,6 +4,7 @@ import {
   decodeDeliver,
   decodeMessage,
   decodeRow,
+  decodeSnapshot,
   decodeState,
   type KeyRef,
   type LogEvent,
@@ -11,7 +12,7 @@ import {
 } from '#store/index';
 import { type Frame, type KeyReader, openHead, type SegmentReader } from '#store/log';
 import { frameTypes, parseErasedKeys, places } from '#store/segments';
-import { isMessageLeaf, messageId, parseBase64, parseLeaf } from '#trust/seal';
+import { isMessageLeaf, messageId, parseHash, parseLeaf } from '#trust/seal';
 
 /** Parses a message's octets outside of this process: what strangers sent is never parsed where the log is written. */
 export type ParseElsewhere = (octets: AsyncIterable<Uint8Array>) => Promise<ParsedMessage>;
@@ -78,6 +79,19 @@ export const eventOf = async (frame: Frame, readers: ReplayReaders): Promise<Log
       const fileKey = await fileKeyOf(rowKey, frame, readers.keys);
       if (fileKey === null) return 'erased';
       return { type: 'row', seq, ...decodeRow(openHead(frame, fileKey)), rowKey };
+    }
+    case frameTypes.SNAP: {
+      const key = keyOf(frame);
+      const fileKey = await fileKeyOf(key, frame, readers.keys);
+      if (fileKey === null) return 'erased';
+      return {
+        type: 'snapshot',
+        seq,
+        at: addressOf(frame),
+        key,
+        commitment: hex(record.bodyCommitment),
+        content: decodeSnapshot(openHead(frame, fileKey)),
+      };
     }
     case frameTypes.LEAF: {
       const leaf = parseLeaf(frame.leaf);
@@ -146,8 +160,8 @@ const fileKeyOf = async (ref: KeyRef, frame: Frame, keys: KeyReader): Promise<Ui
 export const chunkTable = (chunks: readonly string[]): Uint8Array | null => {
   const table = new Uint8Array(chunks.length * 32);
   for (const [at, chunk] of chunks.entries()) {
-    const hash = parseBase64(chunk);
-    if (hash === null || hash.length !== 32) return null;
+    const hash = parseHash(chunk);
+    if (hash === null) return null;
     table.set(hash, at * 32);
   }
   return table;

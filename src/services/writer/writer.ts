@@ -4,7 +4,7 @@ import { FengniError } from '#base/errors';
 import type { Logger } from '#base/logger';
 import type { MailstoreChange, MailstoreWriter, WriterStatus } from '#services/mailstore';
 import type { Io } from '#store/durable';
-import type { Directory, KeyRef, LogEvent, MailIndex } from '#store/index';
+import type { Directory, KeyRef, MailIndex } from '#store/index';
 import { emptySpool, LargeFiles } from '#store/large';
 import { appendedLeavesMax, LedgerReader, LedgerWriter } from '#store/ledger';
 import {
@@ -17,6 +17,7 @@ import {
 } from '#store/log';
 import { encodeLeaf, encodeOrigin, leafHash, parseCheckpoint, parseLeaf } from '#trust/seal';
 import { createAddresses } from './addresses.ts';
+import { catchUp } from './catch-up.ts';
 import { type CommitQueue, createCommitQueue } from './commit-queue.ts';
 import { append, deliver } from './decide-delivery.ts';
 import { isHeld } from './decide-erase.ts';
@@ -26,7 +27,8 @@ import { createErasure, recoverableDays } from './erase.ts';
 import { createHeads, type SealerPort, type SealStatus } from './heads.ts';
 import { createLeafClock, type LeafClock } from './leaf-clock.ts';
 import { createOwnFiles, type OwnFiles } from './own-files.ts';
-import { eventOf, type ParseElsewhere, type ReplayReaders } from './replay.ts';
+import type { ParseElsewhere, ReplayReaders } from './replay.ts';
+import { createSnapshots, readMailboxRoot } from './snapshots.ts';
 import { WorkingState } from './working-state.ts';
 
 export interface Projections {
@@ -52,6 +54,12 @@ export interface WriterOptions {
   /** how long deleted mail can be brought back (default 14 `day` leaves and days) */
   recoverableDays?: number;
   logger: Logger;
+  /** STATE frames after which an account gets a snapshot (default 10,000) */
+  snapshotChangesMin?: number;
+  /** UIDs of a snapshot's page; for tests */
+  snapshotPageUids?: number;
+  /** false: snapshots in the log are passed over when projections are made, as by a reader that knows none (default true) */
+  useSnapshots?: boolean;
   schedule(work: () => void, ms: number): () => void;
   /** the process has to start again */
   failed(error: FengniError): void;
@@ -68,15 +76,14 @@ export interface Writer extends MailstoreWriter {
   sealStatus(): SealStatus;
   /** erases what is due, now; fulfilled, with how many copies went, when it is gone */
   eraseDue(): Promise<number>;
+  /** writes a snapshot of an account now. @returns whether there is a new one */
+  snapshot(account: string): Promise<boolean>;
   /** fulfilled when a signed head covers what was durable at the call, or the sealer does not sign */
   settleHeads(): Promise<void>;
   /** ends the generation with the leaf that names the next key; nothing may be written afterwards. As `Heads.handOver` */
   handOver(key: string): Promise<number>;
   stop(): Promise<void>;
 }
-
-/** events applied in one transaction while catching up */
-const replayBatch = 500;
 
 /**
  * Recovers log and projections and opens the writer.
@@ -127,6 +134,7 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
 
   let heads: ReturnType<typeof createHeads> | null = null;
   let erasure: ReturnType<typeof createErasure> | null = null;
+  let snapshots: ReturnType<typeof createSnapshots> | null = null;
   const erasedListeners = new Set<(keys: readonly KeyRef[] | null) => void>();
   const queue = createCommitQueue({
     log,
@@ -149,6 +157,7 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
         group.leaves.map(({ octets }) => octets),
       );
       erasure?.committed(draft);
+      snapshots?.committed(draft);
     },
     notify: (changes) => {
       for (const change of changes) for (const listener of listeners) listener(change);
@@ -193,6 +202,14 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
     logger,
   });
   erasure.start();
+  snapshots = createSnapshots({
+    queue,
+    index,
+    readMailbox: readMailboxRoot({ segments, keys, index }),
+    logger,
+    ...(options.snapshotChangesMin === undefined ? {} : { changesMin: options.snapshotChangesMin }),
+    ...(options.snapshotPageUids === undefined ? {} : { pageUids: options.snapshotPageUids }),
+  });
 
   return {
     kind: 'writer',
@@ -203,8 +220,12 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
     swept,
     sealStatus: () => (heads as NonNullable<typeof heads>).status(),
     eraseDue: () => (erasure as NonNullable<typeof erasure>).run(),
+    snapshot: (account) => (snapshots as NonNullable<typeof snapshots>).run(account),
     settleHeads: () => (heads as NonNullable<typeof heads>).settle(),
-    handOver: (key) => (heads as NonNullable<typeof heads>).handOver(key),
+    handOver: async (key) => {
+      await snapshots?.stop();
+      return (heads as NonNullable<typeof heads>).handOver(key);
+    },
     resolve: async (address) => addresses.resolve(address),
     deliver: (message, recipients) =>
       ownFiles.with(message, () => queue.submit(deliver(message, recipients))),
@@ -239,6 +260,7 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
     },
     stop: async () => {
       await erasure?.stop();
+      await snapshots?.stop();
       await queue.idle();
       await heads?.settle();
       await heads?.stop();
@@ -320,71 +342,25 @@ const caughtUp = async (
     });
     projections = options.projections(true);
   }
-  const from = Math.min(projections.index.appliedSeq(), projections.directory.appliedSeq()) + 1;
-  if (from <= last) {
-    const replayReaders: ReplayReaders = {
-      ...readers,
-      parse: options.parse,
-      // One file that is lost must not keep everybody from their mail; whoever opens this message learns that it is damaged.
-      unreadable: (error, frame) => {
-        logger.error('a large body cannot be read and is shown empty', {
-          seq: frame.head.record.seq,
-          code: error.code,
-          subject: error.subject,
-        });
-        return options.parse(noOctets());
-      },
-    };
-    await replay(log, from, last, projections, replayReaders, logger);
-    logger.info('projections caught up with the log', { from, to: last });
-  }
+  const replayReaders: ReplayReaders = {
+    ...readers,
+    parse: options.parse,
+    // One file that is lost must not keep everybody from their mail; whoever opens this message learns that it is damaged.
+    unreadable: (error, frame) => {
+      logger.error('a large body cannot be read and is shown empty', {
+        seq: frame.head.record.seq,
+        code: error.code,
+        subject: error.subject,
+      });
+      return options.parse(noOctets());
+    },
+  };
+  const snapshots = options.useSnapshots ?? true;
+  await catchUp({ log, ...projections, readers: replayReaders, logger, snapshots });
   return projections;
 };
 
-const replay = async (
-  log: Log,
-  from: number,
-  last: number,
-  { index, directory }: Projections,
-  readers: Parameters<typeof eventOf>[1],
-  logger: Logger,
-): Promise<void> => {
-  let events: LogEvent[] = [];
-  let upTo = 0;
-  const flush = (): void => {
-    if (upTo === 0) return;
-    index.apply(events, upTo);
-    directory.apply(events, upTo);
-    events = [];
-  };
-  const indexed = index.appliedSeq();
-  const keyless: { seq: number; key: KeyRef | null }[] = [];
-  const named = new Set<string>();
-  for await (const frame of log.scan(from)) {
-    const { seq } = frame.head.record;
-    // Mail that the index has already is not parsed again because the directory lags.
-    if (seq > indexed || directoryTypes.has(frame.head.record.type)) {
-      const event = await eventOf(frame, readers);
-      if (event === 'erased') keyless.push(frame.head.record);
-      else if (event !== null) events.push(event);
-      if (event !== null && event !== 'erased' && event.type === 'erased')
-        for (const { epoch, slot } of event.keys) named.add(`${epoch}/${slot}`);
-    }
-    upTo = seq;
-    if (events.length >= replayBatch) flush();
-  }
-  upTo = Math.max(upTo, last);
-  flush();
-  for (const { seq, key } of keyless) {
-    if (key !== null && named.has(`${key.epoch}/${key.slot}`)) continue;
-    logger.error('the key of a frame is destroyed and nothing erased it; run "fengni verify"', { seq });
-  }
-};
-
 async function* noOctets(): AsyncGenerator<Uint8Array, void, void> {}
-
-/** ROW and ERASED: what the directory follows */
-const directoryTypes: ReadonlySet<number> = new Set([4, 7]);
 
 /** What the ledger and the next `frames` leaf need of the log: everything since the last of each. */
 const sinceLastHead = async (

@@ -1,4 +1,6 @@
 import type { Json, JsonObject } from '#base/canonical-json';
+import type { PlacementRow, Tombstone, UnplacedRow } from './rows.ts';
+import type { SnapshotAccount, SnapshotContent, SnapshotMailbox, UnplacedEntry } from './snapshot-content.ts';
 
 /** Where a frame lies: what a reader needs to `pread` it. */
 export interface BodyAddress {
@@ -71,6 +73,8 @@ export interface DeliverEvent {
   dateMs: number;
   flags: readonly string[];
   uidl: string;
+  /** a snapshot that follows has its placement: only the copy itself is taken in */
+  placedBySnapshot?: boolean;
 }
 
 export type StateChange =
@@ -152,6 +156,8 @@ export interface LogMarks {
   /** the newest `day` leaf's count and time; 0 when there is none */
   dayCount: number;
   dayMs: number;
+  /** `seq` of the newest `clock` leaf's record; 0 when there is none */
+  clockSeq: number;
 }
 
 /**
@@ -164,17 +170,55 @@ export interface ErasedEvent {
   keys: readonly KeyRef[];
 }
 
-/** A copy that lies in no mailbox any more. */
-export interface UnplacedRow {
-  emailSeq: number;
-  account: string;
-  /** `day` leaves when its last placement went; 0 for the copies of an account that was purged */
-  dayCount: number;
-  /** the time then; where the clock was set back since, the time that it was set to */
-  timeMs: number;
+/** A frame of a snapshot went by. What it says is said by other frames too: only where it lies is remembered. */
+export interface SnapshotEvent {
+  type: 'snapshot';
+  seq: number;
+  at: BodyAddress;
+  key: KeyRef;
+  /** bodyCommitment of its record, 64 hexadecimal digits */
+  commitment: string;
+  content: SnapshotContent;
 }
 
-export type LogEvent = MessageEvent | DeliverEvent | StateEvent | RowEvent | LeafEvent | ErasedEvent;
+/**
+ * A snapshot instead of the STATE frames before it. Steps come in this order, `account` once and first: it takes everything away that
+ * the account had but its copies.
+ */
+export interface RestoreEvent {
+  type: 'restore';
+  /** of the snapshot's root */
+  seq: number;
+  account: string;
+  step:
+    | { kind: 'account'; key: KeyRef; root: SnapshotAccount; frames: readonly SnapshotFrame[] }
+    | { kind: 'mailbox'; root: SnapshotMailbox }
+    | { kind: 'rows'; mailbox: string; placements: readonly PlacementRow[]; tombstones: readonly Tombstone[] }
+    | { kind: 'unplaced'; rows: readonly UnplacedEntry[] };
+}
+
+/** The newest SNAP frame of a page, or of a root. */
+export interface SnapshotFrame {
+  account: string;
+  /** empty: of the account itself */
+  mailbox: string;
+  /** -1: the root */
+  page: number;
+  seq: number;
+  base: number;
+  commitment: string;
+  at: BodyAddress;
+}
+
+export type LogEvent =
+  | MessageEvent
+  | DeliverEvent
+  | StateEvent
+  | RowEvent
+  | LeafEvent
+  | ErasedEvent
+  | SnapshotEvent
+  | RestoreEvent;
 
 export interface MailboxRow {
   id: string;
@@ -188,22 +232,6 @@ export interface MailboxRow {
   recentBelow: number;
   /** keywords in the order and spelling in which they were first seen */
   keywords: readonly string[];
-}
-
-export interface PlacementRow {
-  uid: number;
-  /** `seq` of the DELIVER frame: the number inside `emailId` */
-  emailSeq: number;
-  /** bits of the system flags, see `flagBits` */
-  flags: number;
-  /** positions in the mailbox's `keywords`, ascending */
-  keywords: readonly number[];
-  modSeq: number;
-  dateMs: number;
-  savedMs: number;
-  uidl: string;
-  /** octets of prefix and original together */
-  sizeBytes: number;
 }
 
 export interface MailboxChanges {
@@ -245,8 +273,14 @@ export interface EmailRow {
 export interface MailIndex {
   /** the highest `seq` whose effects are in */
   appliedSeq(): number;
-  /** Applies events in order, in one transaction with `appliedSeq`. Events at or below the applied `seq` are passed over. */
-  apply(events: readonly LogEvent[], appliedSeq: number): void;
+  /**
+   * Applies events in order, in one transaction with `appliedSeq`. Events at or below the applied `seq` are passed over.
+   *
+   * @param partial events were left out because a snapshot that follows says the same: until it is in, the index is not whole
+   */
+  apply(events: readonly LogEvent[], appliedSeq: number, partial?: boolean): void;
+  /** whether it was left while events were missing that a snapshot was to bring; then it has to be made again */
+  isPartial(): boolean;
   /** Throws everything away. */
   clear(): void;
 
@@ -265,14 +299,30 @@ export interface MailIndex {
   emailsOfMessage(messageSeq: number): EmailRow[];
   /** copies without a placement whose last one went at `dayCount` or before, by `emailSeq`, after that one, at most `limit` */
   unplaced(dayCount: number, afterEmailSeq: number, limit: number): UnplacedRow[];
+  /** an account's copies without a placement, by `emailSeq`, after that one, at most `limit` */
+  unplacedOf(account: string, afterEmailSeq: number, limit: number): UnplacedRow[];
+  /** the same, by MODSEQ and `emailSeq`, behind these two, at most `limit` */
+  unplacedSince(account: string, modSeq: number, emailSeq: number, limit: number): UnplacedRow[];
+  /** tombstones with `uid` > afterUid in ascending order, at most `limit` */
+  tombstones(mailbox: string, afterUid: number, limit: number): Tombstone[];
+  /** what of a mailbox changed, by MODSEQ and UID, behind these two, at most `limit` */
+  changedUids(
+    mailbox: string,
+    what: 'placement' | 'tombstone',
+    modSeq: number,
+    uid: number,
+    limit: number,
+  ): Tombstone[];
+  /** the newest SNAP frames of an account */
+  snapshotFrames(account: string): SnapshotFrame[];
   messageById(id: string): MessageRow | null;
   message(seq: number): MessageRow | null;
   /** messages with `seq` > after, ascending, at most `limit` */
   messages(afterSeq: number, limit: number): MessageRow[];
   /** every account that ever had a mailbox, ascending */
   accounts(): string[];
-  /** an account's highest MODSEQ and highest UIDVALIDITY ever */
-  accountCounters(account: string): { modSeq: number; uidValidity: number };
+  /** an account's highest MODSEQ and highest UIDVALIDITY ever; `changes`: its STATE frames since its last snapshot */
+  accountCounters(account: string): { modSeq: number; uidValidity: number; changes: number };
   accountKey(account: string): KeyRef | null;
   marks(): LogMarks;
   findThread(account: string, threadKeys: readonly string[]): string | null;
@@ -311,4 +361,4 @@ export interface Directory {
   close(): void;
 }
 
-export type { Json };
+export type { Json, PlacementRow, Tombstone, UnplacedRow };

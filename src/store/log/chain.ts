@@ -35,6 +35,8 @@ export interface ReadGroup {
   frames: readonly CheckedFrame[];
   commitFrame: CheckedFrame;
   commit: CommitBody;
+  /** offsets of frames whose body is not as it must be and may be passed over */
+  passedOver: readonly number[];
   /** leaf hashes of the record hashes, COMMIT's too, for the root of the segment */
   recordLeafHashes: readonly Uint8Array[];
   next: ChainState;
@@ -54,6 +56,8 @@ export type GroupRead =
       frames: readonly CheckedFrame[];
     };
 
+const nothing: ReadonlySet<number> = new Set();
+
 /** No writer makes a larger group, no reader believes one. */
 export const groupFramesMax = 65_536;
 
@@ -61,13 +65,17 @@ export const groupFramesMax = 65_536;
  * Reads one group: every octet of it, and that it continues the chain exactly.
  *
  * @param state where the log stands; null takes the group's own word for where it begins (after a part that is lost)
+ * @param mayPassOver types of frames that say nothing new: a good record whose body is damaged goes by without it. Never while it is
+ * still to be found out where the log ends
  */
 export const readGroup = async (
   window: Window,
   start: number,
   end: number,
   state: ChainState | null,
+  mayPassOver: ReadonlySet<number> = nothing,
 ): Promise<GroupRead> => {
+  const passedOver: number[] = [];
   const frames: CheckedFrame[] = [];
   const recordLeafHashes: Uint8Array[] = [];
   const root = new CompactRange();
@@ -86,8 +94,14 @@ export const readGroup = async (
 
   for (;;) {
     const read = await readFrame(window, at, end);
-    if (read.kind === 'bad') return bad(read.field);
-    const { frame } = read;
+    let frame: CheckedFrame;
+    if (read.kind === 'frame') frame = read.frame;
+    else {
+      if (read.head === null || !mayPassOver.has(read.head.record.type)) return bad(read.field);
+      if (at + read.head.lengthBytes > end) return bad(read.field);
+      frame = { offset: at, head: read.head, leaf: new Uint8Array(0), clearBody: null };
+      passedOver.push(at);
+    }
     const { record } = frame.head;
     if (record.seq !== (seq ?? record.seq)) return bad(`seq (${record.seq} instead of ${seq})`);
     seq = record.seq;
@@ -122,7 +136,16 @@ export const readGroup = async (
       };
       return {
         kind: 'group',
-        group: { start, end: groupEnd, frames, commitFrame: frame, commit, recordLeafHashes, next },
+        group: {
+          start,
+          end: groupEnd,
+          frames,
+          commitFrame: frame,
+          commit,
+          passedOver,
+          recordLeafHashes,
+          next,
+        },
       };
     }
     root.append(recordLeafHash);

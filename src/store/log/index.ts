@@ -41,3 +41,4 @@ export {
   openSegmentReader,
   type SegmentReader,
 } from './segment-reader.ts';
+export { keyName, type Survey } from './survey.ts';

@@ -25,6 +25,7 @@ import { destroySlots, type Recovered, type RecoveryOptions, recover } from './r
 import type { LogRefusal } from './refusal.ts';
 import { scanFrames } from './scan.ts';
 import { type Frame, type FrameAddress, openSegmentReader, type SegmentReader } from './segment-reader.ts';
+import { type Survey, surveyFrames } from './survey.ts';
 import { Window } from './window.ts';
 
 /** A closed file, as its `segment` leaf names it. */
@@ -102,6 +103,8 @@ export interface Log {
   readFrame(address: FrameAddress, seq: number): Promise<Frame>;
   /** The durable frames from a seq on, the log's own ones included. @throws {FengniError} `log-damaged` */
   scan(fromSeq: number): AsyncIterable<Frame>;
+  /** What the heads of the durable frames from a seq on look like, unchecked: where snapshots lie. */
+  survey(fromSeq: number): Promise<Survey>;
   /** Waits for the group in flight. */
   close(): Promise<void>;
 }
@@ -277,6 +280,11 @@ class FileLog implements Log {
   scan(fromSeq: number): AsyncIterable<Frame> {
     const { io, folder, shard } = this.#options;
     return scanFrames(io, folder, shard, fromSeq, this.#durableSeq);
+  }
+
+  survey(fromSeq: number): Promise<Survey> {
+    const { io, folder, shard } = this.#options;
+    return surveyFrames(io, folder, shard, fromSeq, this.#durableSeq);
   }
 
   async close(): Promise<void> {

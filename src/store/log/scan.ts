@@ -1,5 +1,6 @@
 import { FengniError } from '#base/errors';
 import type { Io } from '#store/durable';
+import { frameTypes } from '#store/segments';
 import { type ChainState, readGroup } from './chain.ts';
 import { type CheckedFrame, findFrame } from './checked-frame.ts';
 import { type SegmentFile, takeInventory } from './inventory.ts';
@@ -9,7 +10,8 @@ import { Window } from './window.ts';
 /**
  * The frames from `fromSeq` to `toSeq` in order, group by group, each group wholly checked before its first frame.
  *
- * What is lost in an older generation was accepted as lost and is left out; in the newest one it is an error.
+ * What is lost in an older generation was accepted as lost and is left out; in the newest one it is an error. A SNAP frame whose body is
+ * damaged is left out too: other frames say what it said.
  *
  * @throws {FengniError} `log-damaged`
  */
@@ -31,6 +33,8 @@ export async function* scanFrames(
   }
 }
 
+const derived: ReadonlySet<number> = new Set([frameTypes.SNAP]);
+
 async function* scanFile(
   io: Io,
   file: SegmentFile,
@@ -46,7 +50,7 @@ async function* scanFile(
     for (let offset = file.groupsAt; offset < end; ) {
       // Behind the last durable group may lie one that is being written, or one that never was.
       if (state !== null && state.lastSeq >= toSeq) return;
-      const read = await readGroup(window, offset, end, state);
+      const read = await readGroup(window, offset, end, state, derived);
       if (read.kind === 'bad') {
         if (!lossAccepted) throw damaged(file, read.at, `frame ${read.seq ?? ''}: ${read.field}`);
         const next = await findGroup(window, offset + 8, end);
@@ -59,6 +63,7 @@ async function* scanFile(
       for (const frame of [...group.frames, group.commitFrame]) {
         const { seq } = frame.head.record;
         if (seq > toSeq) return;
+        if (group.passedOver.length > 0 && group.passedOver.includes(frame.offset)) continue;
         if (seq >= fromSeq) yield await frameOf(window, file, frame);
       }
       state = group.next;

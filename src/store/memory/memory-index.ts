@@ -13,6 +13,9 @@ import {
   type MessageRow,
   type PlacementRow,
   parseUidSet,
+  type RestoreEvent,
+  type SnapshotEvent,
+  type SnapshotFrame,
   type StateEvent,
   seqOf,
   type UnplacedRow,
@@ -29,6 +32,10 @@ interface Account {
   modSeq: number;
   uidValidity: number;
   key: KeyRef | null;
+  /** STATE frames since the last snapshot */
+  changes: number;
+  /** newest SNAP frames, by mailbox and page */
+  snapshots: Map<string, SnapshotFrame>;
   /** thread key → thread of each email that has it, by `seq` of the email */
   threads: Map<string, Map<number, string>>;
   subscriptions: Set<string>;
@@ -36,6 +43,7 @@ interface Account {
 
 interface State {
   applied: number;
+  partial: boolean;
   messages: Map<number, MessageEvent>;
   messageIds: Map<string, number>;
   emails: Map<number, DeliverEvent>;
@@ -47,13 +55,14 @@ interface State {
 
 const empty = (): State => ({
   applied: 0,
+  partial: false,
   messages: new Map(),
   messageIds: new Map(),
   emails: new Map(),
   unplaced: new Map(),
   mailboxes: new Map(),
   accounts: new Map(),
-  marks: { leafTimeMs: 0, framesSeq: 0, dayCount: 0, dayMs: 0 },
+  marks: { leafTimeMs: 0, framesSeq: 0, dayCount: 0, dayMs: 0, clockSeq: 0 },
 });
 
 /** A `MailIndex` that lives as long as the process. */
@@ -67,6 +76,8 @@ export const createMemoryIndex = (): MailIndex => {
       modSeq: 0,
       uidValidity: 0,
       key: null,
+      changes: 0,
+      snapshots: new Map(),
       threads: new Map(),
       subscriptions: new Set(),
     };
@@ -148,6 +159,7 @@ export const createMemoryIndex = (): MailIndex => {
     const owner = account(event.account);
     owner.modSeq = Math.max(owner.modSeq, event.modSeq);
     owner.key ??= event.key;
+    owner.changes += 1;
     const change = event.change;
     if (change.op === 'create') {
       owner.uidValidity = Math.max(owner.uidValidity, change.uidValidity);
@@ -193,7 +205,9 @@ export const createMemoryIndex = (): MailIndex => {
         break;
       case 'delete':
         state.mailboxes.delete(event.mailbox);
-        for (const { emailSeq } of mailbox.placements.values()) lost(emailSeq, event.timeMs);
+        for (const [key, frame] of owner.snapshots)
+          if (frame.mailbox === event.mailbox) owner.snapshots.delete(key);
+        for (const { emailSeq } of mailbox.placements.values()) lost(emailSeq, event.timeMs, event.modSeq);
         break;
       case 'flags': {
         const { bits, keywords } = flagBits(change.flags);
@@ -219,7 +233,7 @@ export const createMemoryIndex = (): MailIndex => {
             const placement = mailbox.placements.get(uid);
             mailbox.placements.delete(uid);
             mailbox.tombstones.set(uid, event.modSeq);
-            if (placement !== undefined) lost(placement.emailSeq, event.timeMs);
+            if (placement !== undefined) lost(placement.emailSeq, event.timeMs, event.modSeq);
           }
         }
         break;
@@ -233,13 +247,13 @@ export const createMemoryIndex = (): MailIndex => {
   };
 
   /** an email's placement is gone; when it was the last one, its days begin to count */
-  const lost = (emailSeq: number, timeMs: number): void => {
+  const lost = (emailSeq: number, timeMs: number, modSeq: number): void => {
     const email = state.emails.get(emailSeq);
     if (email === undefined) return;
     for (const { placements } of state.mailboxes.values())
       for (const placement of placements.values()) if (placement.emailSeq === emailSeq) return;
     const { dayCount } = state.marks;
-    state.unplaced.set(emailSeq, { emailSeq, account: email.account, dayCount, timeMs });
+    state.unplaced.set(emailSeq, { emailSeq, account: email.account, dayCount, timeMs, modSeq });
   };
 
   const dropThreads = (email: DeliverEvent): void => {
@@ -256,7 +270,13 @@ export const createMemoryIndex = (): MailIndex => {
       if (mailbox.account === id) state.mailboxes.delete(mailbox.id);
     for (const email of state.emails.values()) {
       if (email.account === id)
-        state.unplaced.set(email.seq, { emailSeq: email.seq, account: id, dayCount: 0, timeMs: 0 });
+        state.unplaced.set(email.seq, {
+          emailSeq: email.seq,
+          account: id,
+          dayCount: 0,
+          timeMs: 0,
+          modSeq: 0,
+        });
     }
     state.accounts.delete(id);
   };
@@ -277,21 +297,23 @@ export const createMemoryIndex = (): MailIndex => {
         break;
       case 'deliver': {
         state.emails.set(event.seq, event);
-        const owner = state.accounts.get(event.account);
+        // An account whose snapshot follows has no row yet: its threads stay when the row comes.
+        const owner = event.placedBySnapshot ? account(event.account) : state.accounts.get(event.account);
         if (owner === undefined) {
           // Its own frames can be read no more: the account was purged.
           const { seq, account } = event;
-          state.unplaced.set(seq, { emailSeq: seq, account, dayCount: 0, timeMs: 0 });
+          state.unplaced.set(seq, { emailSeq: seq, account, dayCount: 0, timeMs: 0, modSeq: 0 });
           break;
         }
-        owner.modSeq = Math.max(owner.modSeq, event.modSeq);
+        if (!event.placedBySnapshot) owner.modSeq = Math.max(owner.modSeq, event.modSeq);
         for (const key of state.messages.get(event.messageSeq)?.parsed.threadKeys ?? []) {
           const emails = owner.threads.get(key) ?? new Map<number, string>();
           owner.threads.set(key, emails.set(event.seq, event.threadId));
         }
+        if (event.placedBySnapshot) break;
         const mailbox = state.mailboxes.get(event.mailbox);
         if (mailbox === undefined) {
-          lost(event.seq, event.dateMs);
+          lost(event.seq, event.dateMs, event.modSeq);
           break;
         }
         place(mailbox, event.modSeq, {
@@ -312,6 +334,7 @@ export const createMemoryIndex = (): MailIndex => {
         // A clock leaf may bring an earlier time: what counts is the newest leaf's.
         state.marks.leafTimeMs = event.timeMs;
         if (event.kind === 'clock') {
+          state.marks.clockSeq = event.seq;
           // The clock was wrong before: what it said in the future is no longer waited for.
           state.marks.dayMs = Math.min(state.marks.dayMs, event.timeMs);
           for (const row of state.unplaced.values()) row.timeMs = Math.min(row.timeMs, event.timeMs);
@@ -342,8 +365,83 @@ export const createMemoryIndex = (): MailIndex => {
         }
         break;
       }
+      case 'snapshot':
+        applySnapshot(event);
+        break;
+      case 'restore':
+        applyRestore(event);
+        break;
       case 'row':
         break;
+    }
+  };
+
+  const applySnapshot = ({ content, seq, at, commitment }: SnapshotEvent): void => {
+    const owner = state.accounts.get(content.account);
+    if (owner === undefined) return;
+    const mailbox = content.kind === 'page' || content.kind === 'mailbox' ? content.mailbox : '';
+    const page = content.kind === 'page' || content.kind === 'unplaced' ? content.page : -1;
+    const { account, base } = content;
+    owner.snapshots.set(`${mailbox} ${page}`, { account, mailbox, page, seq, base, commitment, at });
+    if (content.kind !== 'account') return;
+    owner.changes = 0;
+    const mailboxes = new Set(content.mailboxes.map((each) => each.mailbox));
+    const pages = new Set(content.pages.map((each) => each.page));
+    for (const [key, frame] of owner.snapshots) {
+      const isNamed =
+        frame.mailbox === '' ? frame.page < 0 || pages.has(frame.page) : mailboxes.has(frame.mailbox);
+      if (!isNamed) owner.snapshots.delete(key);
+    }
+  };
+
+  const applyRestore = ({ account: id, step }: RestoreEvent): void => {
+    const owner = account(id);
+    switch (step.kind) {
+      case 'account':
+        for (const mailbox of [...state.mailboxes.values()])
+          if (mailbox.account === id) state.mailboxes.delete(mailbox.id);
+        for (const row of [...state.unplaced.values()])
+          if (row.account === id) state.unplaced.delete(row.emailSeq);
+        owner.modSeq = step.root.modSeq;
+        owner.uidValidity = step.root.uidValidity;
+        owner.key = step.key;
+        owner.changes = 0;
+        owner.subscriptions = new Set(step.root.subscriptions);
+        owner.snapshots = new Map(step.frames.map((frame) => [`${frame.mailbox} ${frame.page}`, frame]));
+        break;
+      case 'mailbox': {
+        const { mailbox, name, role, uidValidity, uidNext, highestModSeq, recentBelow, keywords } = step.root;
+        state.mailboxes.set(mailbox, {
+          id: mailbox,
+          account: id,
+          name,
+          role,
+          uidValidity,
+          uidNext,
+          highestModSeq,
+          recentBelow,
+          keywords: [...keywords],
+          placements: new Map(),
+          tombstones: new Map(),
+        });
+        break;
+      }
+      case 'rows': {
+        const mailbox = state.mailboxes.get(step.mailbox);
+        for (const row of step.placements) mailbox?.placements.set(row.uid, row);
+        for (const { uid, modSeq } of step.tombstones) mailbox?.tombstones.set(uid, modSeq);
+        break;
+      }
+      case 'unplaced': {
+        const placed = new Set<number>();
+        for (const { placements } of state.mailboxes.values())
+          for (const { emailSeq } of placements.values()) placed.add(emailSeq);
+        // Copies that were erased since, or lie in a mailbox again, have no row.
+        for (const row of step.rows)
+          if (state.emails.has(row.emailSeq) && !placed.has(row.emailSeq))
+            state.unplaced.set(row.emailSeq, { ...row, account: id });
+        break;
+      }
     }
   };
 
@@ -353,9 +451,11 @@ export const createMemoryIndex = (): MailIndex => {
 
   const index: MailIndex = {
     appliedSeq: () => state.applied,
-    apply: (events, appliedSeq) => {
+    isPartial: () => state.partial,
+    apply: (events, appliedSeq, partial = false) => {
       for (const event of events) if (event.seq > state.applied) applyEvent(event);
       state.applied = Math.max(state.applied, appliedSeq);
+      state.partial = partial;
     },
     clear: () => {
       state = empty();
@@ -403,6 +503,42 @@ export const createMemoryIndex = (): MailIndex => {
         .sort((a, b) => a.emailSeq - b.emailSeq)
         .slice(0, limit)
         .map((row) => ({ ...row })),
+    unplacedOf: (id, afterEmailSeq, limit) =>
+      [...state.unplaced.values()]
+        .filter((row) => row.account === id && row.emailSeq > afterEmailSeq)
+        .sort((a, b) => a.emailSeq - b.emailSeq)
+        .slice(0, limit)
+        .map((row) => ({ ...row })),
+    unplacedSince: (id, modSeq, emailSeq, limit) =>
+      [...state.unplaced.values()]
+        .filter(
+          (row) =>
+            row.account === id && (row.modSeq > modSeq || (row.modSeq === modSeq && row.emailSeq > emailSeq)),
+        )
+        .sort((a, b) => a.modSeq - b.modSeq || a.emailSeq - b.emailSeq)
+        .slice(0, limit)
+        .map((row) => ({ ...row })),
+    tombstones: (mailbox, afterUid, limit) =>
+      [...(state.mailboxes.get(mailbox)?.tombstones ?? [])]
+        .filter(([uid]) => uid > afterUid)
+        .sort(([a], [b]) => a - b)
+        .slice(0, limit)
+        .map(([uid, modSeq]) => ({ uid, modSeq })),
+    changedUids: (id, what, modSeq, uid, limit) => {
+      const mailbox = state.mailboxes.get(id);
+      const all =
+        what === 'placement'
+          ? [...(mailbox?.placements.values() ?? [])].map((row) => ({ uid: row.uid, modSeq: row.modSeq }))
+          : [...(mailbox?.tombstones ?? [])].map(([gone, at]) => ({ uid: gone, modSeq: at }));
+      return all
+        .filter((each) => each.modSeq > modSeq || (each.modSeq === modSeq && each.uid > uid))
+        .sort((a, b) => a.modSeq - b.modSeq || a.uid - b.uid)
+        .slice(0, limit);
+    },
+    snapshotFrames: (id) =>
+      [...(state.accounts.get(id)?.snapshots.values() ?? [])].sort((a, b) =>
+        a.mailbox === b.mailbox ? a.page - b.page : a.mailbox < b.mailbox ? -1 : 1,
+      ),
     messageById: (id) => {
       const message = state.messages.get(state.messageIds.get(id) ?? -1);
       return message === undefined ? null : messageRow(message);
@@ -421,6 +557,7 @@ export const createMemoryIndex = (): MailIndex => {
     accountCounters: (id) => ({
       modSeq: state.accounts.get(id)?.modSeq ?? 0,
       uidValidity: state.accounts.get(id)?.uidValidity ?? 0,
+      changes: state.accounts.get(id)?.changes ?? 0,
     }),
     accountKey: (id) => state.accounts.get(id)?.key ?? null,
     marks: () => ({ ...state.marks }),

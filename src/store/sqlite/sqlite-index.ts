@@ -13,14 +13,19 @@ import {
   type MessageRow,
   type PlacementRow,
   parseUidSet,
+  type RestoreEvent,
+  type SnapshotEvent,
+  type SnapshotFrame,
   type StateEvent,
   seqOf,
+  type Tombstone,
+  type UnplacedRow,
 } from '#store/index';
 import { type Cell, checkRow, number, octets, openDatabase, type Row, rowSum, text } from './database.ts';
 
 /** Columns in the order in which a row's checksum takes them; `sum` follows in every table. */
 const columns = {
-  mark: ['one', 'applied', 'leaf_time', 'frames_seq', 'day_count', 'day_time'],
+  mark: ['one', 'applied', 'leaf_time', 'frames_seq', 'day_count', 'day_time', 'clock_seq', 'partial'],
   message: [
     'seq',
     'id',
@@ -67,16 +72,18 @@ const columns = {
   ],
   placement: ['mailbox', 'uid', 'email', 'flags', 'keywords', 'modseq', 'date', 'saved', 'uidl', 'size'],
   tombstone: ['mailbox', 'uid', 'modseq'],
-  account: ['id', 'modseq', 'uid_validity', 'key_epoch', 'key_slot'],
+  account: ['id', 'modseq', 'uid_validity', 'key_epoch', 'key_slot', 'changes'],
   thread: ['account', 'key', 'email', 'thread'],
   subscription: ['account', 'name'],
-  unplaced: ['email', 'account', 'day', 'time'],
+  unplaced: ['email', 'account', 'day', 'time', 'modseq'],
+  snapshot: ['account', 'mailbox', 'page', 'seq', 'base', 'commitment', 'segment', 'offset', 'length_bytes'],
 } as const;
 
 type Table = keyof typeof columns;
 
 const schema = `
-  CREATE TABLE mark (one INTEGER PRIMARY KEY, applied INTEGER, leaf_time INTEGER, frames_seq INTEGER, day_count INTEGER, day_time INTEGER, sum BLOB);
+  CREATE TABLE mark (one INTEGER PRIMARY KEY, applied INTEGER, leaf_time INTEGER, frames_seq INTEGER, day_count INTEGER, day_time INTEGER,
+    clock_seq INTEGER, partial INTEGER, sum BLOB);
   CREATE TABLE message (seq INTEGER PRIMARY KEY, id TEXT UNIQUE, kind TEXT, time INTEGER, leaf INTEGER, sha256 TEXT, size INTEGER,
     segment INTEGER, offset INTEGER, length_bytes INTEGER, key_epoch INTEGER, key_slot INTEGER,
     envelope BLOB, body_structure BLOB, body BLOB, structure BLOB, thread_keys TEXT, sum BLOB);
@@ -94,11 +101,16 @@ const schema = `
   CREATE INDEX placement_email ON placement (email);
   CREATE TABLE tombstone (mailbox INTEGER, uid INTEGER, modseq INTEGER, sum BLOB, PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;
   CREATE INDEX tombstone_modseq ON tombstone (mailbox, modseq);
-  CREATE TABLE account (id TEXT PRIMARY KEY, modseq INTEGER, uid_validity INTEGER, key_epoch INTEGER, key_slot INTEGER, sum BLOB) WITHOUT ROWID;
+  CREATE TABLE account (id TEXT PRIMARY KEY, modseq INTEGER, uid_validity INTEGER, key_epoch INTEGER, key_slot INTEGER, changes INTEGER,
+    sum BLOB) WITHOUT ROWID;
   CREATE INDEX account_key ON account (key_epoch, key_slot);
   CREATE TABLE thread (account TEXT, key TEXT, email INTEGER, thread TEXT, sum BLOB, PRIMARY KEY (account, key, email)) WITHOUT ROWID;
   CREATE TABLE subscription (account TEXT, name TEXT, sum BLOB, PRIMARY KEY (account, name)) WITHOUT ROWID;
-  CREATE TABLE unplaced (email INTEGER PRIMARY KEY, account TEXT, day INTEGER, time INTEGER, sum BLOB)`;
+  CREATE TABLE unplaced (email INTEGER PRIMARY KEY, account TEXT, day INTEGER, time INTEGER, modseq INTEGER, sum BLOB);
+  CREATE INDEX unplaced_account ON unplaced (account);
+  CREATE INDEX unplaced_modseq ON unplaced (account, modseq);
+  CREATE TABLE snapshot (account TEXT, mailbox INTEGER, page INTEGER, seq INTEGER, base INTEGER, commitment TEXT, segment INTEGER,
+    offset INTEGER, length_bytes INTEGER, sum BLOB, PRIMARY KEY (account, mailbox, page)) WITHOUT ROWID`;
 
 const insertSql = Object.fromEntries(
   Object.entries(columns).map(([table, names]) => [
@@ -110,10 +122,17 @@ const insertSql = Object.fromEntries(
 /** A mailbox's own row. */
 type CountedMailbox = Omit<MailboxRow, 'subscribed'>;
 
+interface CountedAccount {
+  modSeq: number;
+  uidValidity: number;
+  key: KeyRef | null;
+  changes: number;
+}
+
 /** What one transaction has read or counted and not yet written: a hundred messages for a mailbox change its row once. */
 interface Batch {
   mailboxes: Map<string, CountedMailbox>;
-  accounts: Map<string, { modSeq: number; uidValidity: number; key: KeyRef | null }>;
+  accounts: Map<string, CountedAccount>;
   /** accounts that are known to have a row */
   known: Set<string>;
   messages: Map<number, { timeMs: number; sizeBytes: number; threadKeys: readonly string[] }>;
@@ -147,15 +166,18 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
   const many = (table: Table, rest: string, ...cells: Cell[]): Row[] =>
     db.all(`SELECT * FROM ${table} ${rest}`, ...cells).map((row) => checked(table, row));
 
-  const mark = (): LogMarks & { applied: number } => {
+  const mark = (): LogMarks & { applied: number; partial: boolean } => {
     const row = one('mark', 'one = 1');
-    if (row === null) return { applied: 0, leafTimeMs: 0, framesSeq: 0, dayCount: 0, dayMs: 0 };
+    if (row === null)
+      return { applied: 0, leafTimeMs: 0, framesSeq: 0, dayCount: 0, dayMs: 0, clockSeq: 0, partial: false };
     return {
       applied: number(row, 'applied'),
       leafTimeMs: number(row, 'leaf_time'),
       framesSeq: number(row, 'frames_seq'),
       dayCount: number(row, 'day_count'),
       dayMs: number(row, 'day_time'),
+      clockSeq: number(row, 'clock_seq'),
+      partial: number(row, 'partial') !== 0,
     };
   };
 
@@ -190,20 +212,35 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
       row.sizeBytes,
     );
 
-  const accountRow = (id: string): { modSeq: number; uidValidity: number; key: KeyRef | null } => {
+  const accountRow = (id: string): CountedAccount => {
     const row = one('account', 'id = ?', id);
-    if (row === null) return { modSeq: 0, uidValidity: 0, key: null };
+    if (row === null) return { modSeq: 0, uidValidity: 0, key: null, changes: 0 };
     const key =
       row['key_epoch'] === null ? null : { epoch: number(row, 'key_epoch'), slot: number(row, 'key_slot') };
-    return { modSeq: number(row, 'modseq'), uidValidity: number(row, 'uid_validity'), key };
+    return {
+      modSeq: number(row, 'modseq'),
+      uidValidity: number(row, 'uid_validity'),
+      key,
+      changes: number(row, 'changes'),
+    };
   };
 
-  const raiseAccount = (id: string, modSeq: number, uidValidity: number, key: KeyRef | null): void => {
+  const putAccount = (id: string, { modSeq, uidValidity, key, changes }: CountedAccount): void =>
+    put('account', id, modSeq, uidValidity, key?.epoch ?? null, key?.slot ?? null, changes);
+
+  const raiseAccount = (
+    id: string,
+    modSeq: number,
+    uidValidity: number,
+    key: KeyRef | null,
+    changes: number,
+  ): void => {
     const before = batch.accounts.get(id) ?? accountRow(id);
     batch.accounts.set(id, {
       modSeq: Math.max(before.modSeq, modSeq),
       uidValidity: Math.max(before.uidValidity, uidValidity),
       key: before.key ?? key,
+      changes: before.changes + changes,
     });
   };
 
@@ -228,9 +265,7 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
   /** writes what was only counted until now; names never wait for it, since they are unique */
   const flush = (): void => {
     for (const mailbox of batch.mailboxes.values()) putMailbox(mailbox);
-    for (const [id, { modSeq, uidValidity, key }] of batch.accounts) {
-      put('account', id, modSeq, uidValidity, key?.epoch ?? null, key?.slot ?? null);
-    }
+    for (const [id, account] of batch.accounts) putAccount(id, account);
     batch = emptyBatch();
   };
 
@@ -302,10 +337,10 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
     );
 
   /** an email's placement is gone; when it was the last one, its days begin to count */
-  const lost = (emailSeq: number, timeMs: number, dayCount: number): void => {
+  const lost = (emailSeq: number, timeMs: number, dayCount: number, modSeq: number): void => {
     if (db.get('SELECT 1 AS one FROM placement WHERE email = ? LIMIT 1', emailSeq) !== undefined) return;
     const email = db.get('SELECT account FROM email WHERE seq = ?', emailSeq);
-    if (email !== undefined) put('unplaced', emailSeq, text(email, 'account'), dayCount, timeMs);
+    if (email !== undefined) put('unplaced', emailSeq, text(email, 'account'), dayCount, timeMs, modSeq);
   };
 
   const placedAgain = (emailSeq: number): void => db.run('DELETE FROM unplaced WHERE email = ?', emailSeq);
@@ -315,7 +350,7 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
 
   const applyState = (event: StateEvent, dayCount: number): void => {
     const change = event.change;
-    raiseAccount(event.account, event.modSeq, change.op === 'create' ? change.uidValidity : 0, event.key);
+    raiseAccount(event.account, event.modSeq, change.op === 'create' ? change.uidValidity : 0, event.key, 1);
     if (change.op === 'create') {
       if (change.subscribed) put('subscription', event.account, change.name);
       putMailbox({
@@ -364,7 +399,7 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
           mailboxNumber(event.mailbox),
         );
         deleteMailbox(event.mailbox);
-        for (const row of emails) lost(number(row, 'email'), event.timeMs, dayCount);
+        for (const row of emails) lost(number(row, 'email'), event.timeMs, dayCount, event.modSeq);
         break;
       }
       case 'flags': {
@@ -392,7 +427,7 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
             mailboxNumber(event.mailbox),
             row.uid,
           );
-          lost(row.emailSeq, event.timeMs, dayCount);
+          lost(row.emailSeq, event.timeMs, dayCount, event.modSeq);
         }
         // A UID whose frame was erased has its tombstone all the same.
         for (const { first, last } of parseUidSet(change.uids) ?? []) {
@@ -414,7 +449,7 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
   };
 
   const deleteMailbox = (id: string): void => {
-    for (const table of ['placement', 'tombstone'])
+    for (const table of ['placement', 'tombstone', 'snapshot'])
       db.run(`DELETE FROM ${table} WHERE mailbox = ?`, mailboxNumber(id));
     db.run('DELETE FROM mailbox WHERE id = ?', id);
     batch.mailboxes.delete(id);
@@ -429,8 +464,9 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
   const purge = (id: string): void => {
     for (const row of db.all('SELECT id FROM mailbox WHERE account = ?', id)) deleteMailbox(text(row, 'id'));
     for (const row of db.all('SELECT seq FROM email WHERE account = ?', id))
-      put('unplaced', number(row, 'seq'), id, 0, 0);
-    for (const table of ['thread', 'subscription']) db.run(`DELETE FROM ${table} WHERE account = ?`, id);
+      put('unplaced', number(row, 'seq'), id, 0, 0, 0);
+    for (const table of ['thread', 'subscription', 'snapshot'])
+      db.run(`DELETE FROM ${table} WHERE account = ?`, id);
     db.run('DELETE FROM account WHERE id = ?', id);
     batch.known.delete(id);
   };
@@ -508,20 +544,21 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
           event.key.epoch,
           event.key.slot,
         );
-        if (!isKnown(event.account)) {
+        if (!event.placedBySnapshot && !isKnown(event.account)) {
           // Its own frames can be read no more: the account was purged.
-          put('unplaced', event.seq, event.account, 0, 0);
+          put('unplaced', event.seq, event.account, 0, 0, 0);
           break;
         }
-        raiseAccount(event.account, event.modSeq, 0, null);
         const message = messageNow(event.messageSeq);
         batch.sizes.set(event.seq, event.prefix.length + (message?.sizeBytes ?? 0));
         // The oldest email that is left with a key tells its thread: threads never merge, and erased mail leaves no key behind.
         for (const key of message?.threadKeys ?? [])
           put('thread', event.account, key, event.seq, event.threadId);
+        if (event.placedBySnapshot) break;
+        raiseAccount(event.account, event.modSeq, 0, null, 0);
         const mailbox = mailboxNow(event.mailbox);
         if (mailbox === null) {
-          lost(event.seq, event.dateMs, marks.dayCount);
+          lost(event.seq, event.dateMs, marks.dayCount, event.modSeq);
           break;
         }
         count(place(mailbox, event.modSeq, { ...event, savedMs: message?.timeMs ?? event.dateMs }));
@@ -534,10 +571,18 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
         // A clock leaf may bring an earlier time: what counts is the newest leaf's.
         marks.leafTimeMs = event.timeMs;
         if (event.kind === 'clock') {
+          marks.clockSeq = event.seq;
           // The clock was wrong before: what it said in the future is no longer waited for.
           marks.dayMs = Math.min(marks.dayMs, event.timeMs);
           for (const row of many('unplaced', 'WHERE time > ?', event.timeMs))
-            put('unplaced', number(row, 'email'), text(row, 'account'), number(row, 'day'), event.timeMs);
+            put(
+              'unplaced',
+              number(row, 'email'),
+              text(row, 'account'),
+              number(row, 'day'),
+              event.timeMs,
+              number(row, 'modseq'),
+            );
         }
         if (event.kind === 'frames') marks.framesSeq = event.seq;
         if (event.dayCount !== null) {
@@ -549,7 +594,77 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
       case 'erased':
         applyErased(event);
         break;
+      case 'snapshot':
+        applySnapshot(event);
+        break;
+      case 'restore':
+        applyRestore(event);
+        break;
       case 'row':
+        break;
+    }
+  };
+
+  const putFrame = ({ account, mailbox, page, seq, base, commitment, at }: SnapshotFrame): void =>
+    put(
+      'snapshot',
+      account,
+      mailbox === '' ? 0 : mailboxNumber(mailbox),
+      page,
+      seq,
+      base,
+      commitment,
+      at.segment,
+      at.offset,
+      at.lengthBytes,
+    );
+
+  const applySnapshot = ({ content, seq, at, commitment }: SnapshotEvent): void => {
+    const { account, base } = content;
+    if (!isKnown(account)) return;
+    const mailbox = content.kind === 'page' || content.kind === 'mailbox' ? content.mailbox : '';
+    const page = content.kind === 'page' || content.kind === 'unplaced' ? content.page : -1;
+    putFrame({ account, mailbox, page, seq, base, commitment, at });
+    if (content.kind !== 'account') return;
+    batch.accounts.set(account, { ...(batch.accounts.get(account) ?? accountRow(account)), changes: 0 });
+    const mailboxes = new Set(content.mailboxes.map((each) => mailboxNumber(each.mailbox)));
+    const pages = new Set(content.pages.map((each) => each.page));
+    for (const row of many('snapshot', 'WHERE account = ?', account)) {
+      const [of, number_] = [number(row, 'mailbox'), number(row, 'page')];
+      if (of === 0 ? number_ < 0 || pages.has(number_) : mailboxes.has(of)) continue;
+      db.run('DELETE FROM snapshot WHERE account = ? AND mailbox = ? AND page = ?', account, of, number_);
+    }
+  };
+
+  const applyRestore = ({ account, step }: RestoreEvent): void => {
+    switch (step.kind) {
+      case 'account':
+        // Rows are replaced below what was only counted until now.
+        flush();
+        for (const row of db.all('SELECT id FROM mailbox WHERE account = ?', account))
+          deleteMailbox(text(row, 'id'));
+        for (const table of ['subscription', 'snapshot', 'unplaced'])
+          db.run(`DELETE FROM ${table} WHERE account = ?`, account);
+        putAccount(account, { ...step.root, key: step.key, changes: 0 });
+        for (const name of step.root.subscriptions) put('subscription', account, name);
+        for (const frame of step.frames) putFrame(frame);
+        break;
+      case 'mailbox':
+        putMailbox({ ...step.root, id: step.root.mailbox });
+        break;
+      case 'rows':
+        for (const row of step.placements) putPlacement(step.mailbox, row);
+        for (const { uid, modSeq } of step.tombstones)
+          put('tombstone', mailboxNumber(step.mailbox), uid, modSeq);
+        break;
+      case 'unplaced':
+        // Copies that were erased since, or lie in a mailbox again, have no row.
+        for (const { emailSeq, dayCount, timeMs, modSeq } of step.rows) {
+          const isPlaced = db.get('SELECT 1 AS one FROM placement WHERE email = ? LIMIT 1', emailSeq);
+          const isThere = db.get('SELECT 1 AS one FROM email WHERE seq = ?', emailSeq);
+          if (isPlaced === undefined && isThere !== undefined)
+            put('unplaced', emailSeq, account, dayCount, timeMs, modSeq);
+        }
         break;
     }
   };
@@ -581,7 +696,8 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
 
   const index: MailIndex = {
     appliedSeq: () => mark().applied,
-    apply: (events, appliedSeq) => {
+    isPartial: () => mark().partial,
+    apply: (events, appliedSeq, partial = false) => {
       const applied = mark().applied;
       db.transaction(() => {
         const marks = mark();
@@ -597,6 +713,8 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
           marks.framesSeq,
           marks.dayCount,
           marks.dayMs,
+          marks.clockSeq,
+          partial ? 1 : 0,
         );
       });
       db.scrub(events.some(({ type, seq }) => type === 'erased' && seq > applied));
@@ -669,11 +787,51 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
         dayCount,
         afterEmailSeq,
         limit,
-      ).map((row) => ({
-        emailSeq: number(row, 'email'),
-        account: text(row, 'account'),
-        dayCount: number(row, 'day'),
-        timeMs: number(row, 'time'),
+      ).map(unplacedRow),
+    unplacedOf: (account, afterEmailSeq, limit) =>
+      many(
+        'unplaced',
+        'WHERE account = ? AND email > ? ORDER BY email LIMIT ?',
+        account,
+        afterEmailSeq,
+        limit,
+      ).map(unplacedRow),
+    unplacedSince: (account, modSeq, emailSeq, limit) =>
+      many(
+        'unplaced',
+        'WHERE account = ? AND (modseq, email) > (?, ?) ORDER BY modseq, email LIMIT ?',
+        account,
+        modSeq,
+        emailSeq,
+        limit,
+      ).map(unplacedRow),
+    tombstones: (mailbox, afterUid, limit) =>
+      many(
+        'tombstone',
+        'WHERE mailbox = ? AND uid > ? ORDER BY uid LIMIT ?',
+        mailboxNumber(mailbox),
+        afterUid,
+        limit,
+      ).map(tombstoneRow),
+    changedUids: (mailbox, what, modSeq, uid, limit) =>
+      db
+        .all(
+          `SELECT uid, modseq FROM ${what} WHERE mailbox = ? AND (modseq, uid) > (?, ?) ORDER BY modseq, uid LIMIT ?`,
+          mailboxNumber(mailbox),
+          modSeq,
+          uid,
+          limit,
+        )
+        .map(tombstoneRow),
+    snapshotFrames: (account) =>
+      many('snapshot', 'WHERE account = ? ORDER BY mailbox, page', account).map((row) => ({
+        account,
+        mailbox: number(row, 'mailbox') === 0 ? '' : idOf('m', number(row, 'mailbox')),
+        page: number(row, 'page'),
+        seq: number(row, 'seq'),
+        base: number(row, 'base'),
+        commitment: text(row, 'commitment'),
+        at: addressOf(row),
       })),
     messageById: (id) => {
       const row = one('message', 'id = ?', id);
@@ -687,12 +845,12 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
       many('message', 'WHERE seq > ? ORDER BY seq LIMIT ?', afterSeq, limit).map(messageRow),
     accounts: () => many('account', 'ORDER BY id').map((row) => text(row, 'id')),
     accountCounters: (id) => {
-      const { modSeq, uidValidity } = accountRow(id);
-      return { modSeq, uidValidity };
+      const { key: _, ...counters } = accountRow(id);
+      return counters;
     },
     accountKey: (id) => accountRow(id).key,
     marks: () => {
-      const { applied: _, ...marks } = mark();
+      const { applied: _, partial: __, ...marks } = mark();
       return marks;
     },
     findThread: (account, keys) => {
@@ -793,6 +951,16 @@ const placementRow = (row: Row): PlacementRow => {
     sizeBytes: number(row, 'size'),
   };
 };
+
+const tombstoneRow = (row: Row): Tombstone => ({ uid: number(row, 'uid'), modSeq: number(row, 'modseq') });
+
+const unplacedRow = (row: Row): UnplacedRow => ({
+  emailSeq: number(row, 'email'),
+  account: text(row, 'account'),
+  dayCount: number(row, 'day'),
+  timeMs: number(row, 'time'),
+  modSeq: number(row, 'modseq'),
+});
 
 const messageRow = (row: Row): MessageRow => ({
   seq: number(row, 'seq'),

@@ -5,10 +5,18 @@ import { dumpIndex } from '#store/index';
 import type { Command, CommandContext } from '../command.ts';
 import { subcommand } from '../subcommands.ts';
 
+const withoutSnapshots = {
+  type: 'boolean',
+  text: {
+    en: say('en', 'index.option.without-snapshots'),
+    zh: say('zh', 'index.option.without-snapshots'),
+  },
+} as const;
+
 /** `fengni index rebuild|dump` */
 export const command: Command = {
   usage: (language) => say(language, 'index.usage'),
-  options: {},
+  options: { 'without-snapshots': withoutSnapshots },
   run: async (context) => {
     const name = subcommand('index', context, ['rebuild', 'dump']);
     context.argsMax(1);
@@ -43,7 +51,8 @@ const rebuild = async (context: CommandContext): Promise<void> => {
   try {
     context.stderr.write(`${context.say('index.rebuilding')}\n`);
     removeProjections(dataFolder);
-    const writer = await openLocalWriter({ dataFolder, config, logger: context.logger });
+    const useSnapshots = !context.flag('without-snapshots');
+    const writer = await openLocalWriter({ dataFolder, config, logger: context.logger, useSnapshots });
     await writer.close();
   } finally {
     lock.release();

@@ -79,6 +79,7 @@ export const commands = {
   'index.summary': 'make the index again from the log, or print all that it answers',
   'index.usage':
     'index rebuild | dump\n\nrebuild  throw index.db and state.db away and make them again from the log; the server must be stopped\ndump     a text of everything they answer; two indexes with the same text are the same',
+  'index.option.without-snapshots': 'rebuild: do not take snapshots in the log for what they repeat',
   'index.rebuilding': 'Making the index again from the log.',
   'index.rebuilt': 'The index was made again, up to seq {seq}: {messages} messages.',
 } as const;

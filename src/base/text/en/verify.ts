@@ -45,6 +45,7 @@ export const verify = {
   'verify.finding.row-changed': 'a row was changed behind the log’s back: {what}.',
   'verify.finding.row-hidden': 'a row is missing that the log says is there: {what}.',
   'verify.finding.row-extra': 'a row is there that no event in the log explains: {what}.',
+  'verify.finding.snapshot-wrong': 'a snapshot says something else than the frames before it: {what}.',
   'verify.finding.message-hidden': 'a message is hidden, the log has it and the index does not: {what}.',
   'verify.finding.more': 'and {what} more that are not told.',
   'verify.remedy.format': 'Put the file back from a copy.',
@@ -76,6 +77,8 @@ export const verify = {
     'Stop the server and run "fengni verify --repair": it is made again from the log.',
   'verify.remedy.row-extra':
     'Stop the server and run "fengni verify --repair": it is made again from the log.',
+  'verify.remedy.snapshot-wrong':
+    'Stop the server, run "fengni index rebuild --without-snapshots", and report this as a bug.',
   'verify.remedy.message-hidden':
     'Stop the server and run "fengni verify --repair": it is made again from the log.',
   'verify.remedy.more': 'Repair these, then run it again.',

@@ -79,6 +79,7 @@ export const commands: Translation<typeof english> = {
   'index.summary': '从日志重建索引，或打印索引的全部内容',
   'index.usage':
     'index rebuild | dump\n\nrebuild  丢弃 index.db 与 state.db，从日志重建；须先停止服务器\ndump     打印它们能回答的一切；文字相同的两个索引就是相同的',
+  'index.option.without-snapshots': 'rebuild：不采用日志中的快照，只用其他各帧',
   'index.rebuilding': '正在从日志重建索引。',
   'index.rebuilt': '索引已重建到序号 {seq}：{messages} 封邮件。',
 };

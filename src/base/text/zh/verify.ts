@@ -43,6 +43,7 @@ export const verify: Translation<typeof english> = {
   'verify.finding.row-changed': '有一行被绕过日志改动：{what}。',
   'verify.finding.row-hidden': '日志中有而此处缺少的一行：{what}。',
   'verify.finding.row-extra': '日志中没有任何事件能解释的一行：{what}。',
+  'verify.finding.snapshot-wrong': '快照与此前各帧所述不符：{what}。',
   'verify.finding.message-hidden': '有邮件被隐藏，日志中有而索引中没有：{what}。',
   'verify.finding.more': '另有 {what} 处未列出。',
   'verify.remedy.format': '请从副本恢复此文件。',
@@ -67,6 +68,8 @@ export const verify: Translation<typeof english> = {
   'verify.remedy.row-changed': '请停止服务器，再运行“fengni verify --repair”，将由日志重新生成。',
   'verify.remedy.row-hidden': '请停止服务器，再运行“fengni verify --repair”，将由日志重新生成。',
   'verify.remedy.row-extra': '请停止服务器，再运行“fengni verify --repair”，将由日志重新生成。',
+  'verify.remedy.snapshot-wrong':
+    '请停止服务器，运行“fengni index rebuild --without-snapshots”，并报告此缺陷。',
   'verify.remedy.message-hidden': '请停止服务器，再运行“fengni verify --repair”，将由日志重新生成。',
   'verify.remedy.more': '请先修复以上问题，再次运行。',
   'verify.note.tail-unfinished': '从未确认过的一组帧的字节，下次启动时会移开：{what}',

@@ -1,0 +1,109 @@
+import type { Logger } from '#base/logger';
+import type { Directory, KeyRef, LogEvent, MailIndex } from '#store/index';
+import { type KeyReader, keyName, type Log, type SegmentReader } from '#store/log';
+import { frameTypes } from '#store/segments';
+import { eventOf, type ReplayReaders } from './replay.ts';
+import { noPlan, planSnapshots, type SnapshotPlan } from './snapshot-plan.ts';
+
+export interface CatchUpOptions {
+  log: Log;
+  index: MailIndex;
+  directory: Directory;
+  readers: ReplayReaders & { segments: SegmentReader; keys: KeyReader };
+  logger: Logger;
+  /** false: from STATE frames alone, as a reader does that knows no snapshots */
+  snapshots: boolean;
+}
+
+/** events applied in one transaction */
+const batchEvents = 2_000;
+/** STATE frames for which it is not worth looking for a snapshot */
+const framesWithoutPlan = 10_000;
+
+/** Applies what the log has and the projections have not. */
+export const catchUp = async (options: CatchUpOptions): Promise<void> => {
+  const { log, index, directory, logger } = options;
+  const last = log.durableSeq;
+  if (index.isPartial()) {
+    logger.warn('the index was left behind while snapshots were taken in, and is made again', {
+      applied: index.appliedSeq(),
+    });
+    index.clear();
+  }
+  const from = Math.min(index.appliedSeq(), directory.appliedSeq()) + 1;
+  if (from > last) return;
+  const isFar = index.appliedSeq() === 0 || last - index.appliedSeq() > framesWithoutPlan;
+  const plan =
+    options.snapshots && isFar
+      ? await planSnapshots(log, index.appliedSeq() + 1, index, options.readers)
+      : noPlan;
+  if (!(await replay(options, from, plan))) {
+    // The group that it stood in is not believed, or its file was lost.
+    logger.warn('a planned snapshot was not reached; everything is made from its own frames', { from, last });
+    index.clear();
+    await replay(options, 1, noPlan);
+  }
+  logger.info('projections caught up with the log', { from, to: last, snapshots: plan.byKey.size });
+};
+
+/** @returns false when a snapshot of the plan was not met: the index lacks what it says */
+const replay = async (options: CatchUpOptions, from: number, plan: SnapshotPlan): Promise<boolean> => {
+  const { log, index, directory, readers, logger } = options;
+  let events: LogEvent[] = [];
+  let upTo = 0;
+  const flush = (appliedSeq: number): void => {
+    if (appliedSeq === 0) return;
+    index.apply(events, appliedSeq, restored < plan.byKey.size);
+    directory.apply(events, appliedSeq);
+    events = [];
+  };
+  const indexed = index.appliedSeq();
+  let restored = 0;
+  const keyless: { seq: number; key: KeyRef | null }[] = [];
+  const named = new Set<string>();
+  for await (const frame of log.scan(from)) {
+    const { seq, type, key } = frame.head.record;
+    // Mail that the index has already is not parsed again because the directory lags.
+    if (seq <= indexed && !directoryTypes.has(type)) {
+      upTo = seq;
+      continue;
+    }
+    const planned =
+      seq > indexed && key !== null && snapshotTypes.has(type) ? plan.byKey.get(keyName(key)) : undefined;
+    if (planned !== undefined && seq < planned.seq) {
+      upTo = seq;
+      continue;
+    }
+    if (planned?.seq === seq) {
+      // Until the last step is in, the applied seq stays before it: a start in between begins the snapshot anew.
+      flush(upTo);
+      for await (const step of planned.steps()) index.apply([step], upTo, true);
+      restored += 1;
+      upTo = seq;
+      continue;
+    }
+    const event = await eventOf(frame, readers);
+    if (event === 'erased') keyless.push({ seq, key });
+    else if (event !== null) {
+      if (event.type === 'deliver' && seq < (plan.byAccount.get(event.account)?.seq ?? 0))
+        event.placedBySnapshot = true;
+      if (event.type === 'erased') for (const each of event.keys) named.add(keyName(each));
+      events.push(event);
+    }
+    upTo = seq;
+    if (events.length >= batchEvents) flush(upTo);
+  }
+  upTo = Math.max(upTo, log.durableSeq);
+  flush(upTo);
+  if (restored < plan.byKey.size) return false;
+  for (const { seq, key } of keyless) {
+    if (key !== null && named.has(keyName(key))) continue;
+    logger.error('the key of a frame is destroyed and nothing erased it; run "fengni verify"', { seq });
+  }
+  return true;
+};
+
+/** ROW and ERASED: what the directory follows */
+const directoryTypes: ReadonlySet<number> = new Set([frameTypes.ROW, frameTypes.ERASED]);
+/** sealed under an account's own key */
+const snapshotTypes: ReadonlySet<number> = new Set([frameTypes.STATE, frameTypes.SNAP]);
