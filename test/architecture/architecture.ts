@@ -74,17 +74,17 @@ const gates: readonly { module: string; importers: readonly string[]; fix: strin
  */
 const roleWalls: readonly { roles: string; modules: readonly string[]; fix: string }[] = [
   {
-    roles: 'mx parser access web writer sealer',
+    roles: 'mx parser pickup access web writer sealer',
     modules: ['store/secrets'],
     fix: 'only auth opens secrets.db; ask it over its socket',
   },
   {
-    roles: 'mx parser access web auth sealer',
+    roles: 'mx parser pickup access web auth sealer',
     modules: ['services/writer'],
     fix: 'only the writer writes log and databases; send it the request',
   },
   {
-    roles: 'mx parser',
+    roles: 'mx parser pickup',
     modules: ['store/sqlite', 'store/bodies', 'store/ledger'],
     fix: 'what parses strangers’ mail opens neither index nor stored mail; ask the writer',
   },

@@ -18,9 +18,14 @@ export interface Command {
   usage(language: Language): string;
   /** without `--help`, `--config`, `--data` and `--json`, which every command has */
   readonly options: Readonly<Record<string, CommandOption>>;
+  /** its options are not like those of other commands: it gets all arguments as they are, `-h` too, and takes them apart itself */
+  readonly parsesItself?: true;
   /** @throws {FengniError} told to the person as a sentence with a remedy, giving the error's exit status */
-  run(context: CommandContext): Promise<ExitStatus>;
+  run(context: CommandContext): Promise<ExitStatus | SysExit>;
 }
+
+/** What programs that call `sendmail` understand; no other command ends with them. @source sysexits.h */
+export type SysExit = 64 | 65 | 67 | 69 | 70 | 71 | 74 | 75 | 77 | 78;
 
 /** What a command can use; everything from outside comes in by it. */
 export interface CommandContext {

@@ -13,7 +13,7 @@ import {
   type TextKey,
 } from '#base/text';
 import { didYouMean, type ParsedArguments, parseCommandArguments } from './arguments.ts';
-import type { CommandContext, OutputStream } from './command.ts';
+import type { CommandContext, OutputStream, SysExit } from './command.ts';
 import { commandHelp, overview } from './help.ts';
 import { commands } from './table.ts';
 import { UsageError } from './usage-error.ts';
@@ -33,9 +33,9 @@ export interface CliProcess {
 /**
  * Runs one command and tells every fault as a sentence with a remedy; never rejects.
  *
- * @returns 0 done and good · 1 checked and bad · 2 wrong usage or configuration · 3 could not run
+ * @returns 0 done and good · 1 checked and bad · 2 wrong usage or configuration · 3 could not run; of `sendmail` those of sysexits.h
  */
-export const runCli = async (process: CliProcess): Promise<ExitStatus> => {
+export const runCli = async (process: CliProcess): Promise<ExitStatus | SysExit> => {
   const language = languageOf(process.env);
   const [name, ...rest] = process.argv;
   // Known before anything is parsed, so that a fault in the parsing is told in the same form.
@@ -52,11 +52,14 @@ export const runCli = async (process: CliProcess): Promise<ExitStatus> => {
     const row = commands.find((candidate) => candidate.name === (name === '--version' ? 'version' : name));
     if (row === undefined) throw unknownCommand(name);
     const { command } = await row.load();
-    if (asksForHelp(rest)) {
+    if (command.parsesItself !== true && asksForHelp(rest)) {
       process.stdout.write(commandHelp(language, command));
       return 0;
     }
-    const parsed = parseCommandArguments(row.name, rest, command.options);
+    const parsed =
+      command.parsesItself === true
+        ? { args: rest, options: {} }
+        : parseCommandArguments(row.name, rest, command.options);
     return await command.run(commandContext(process, language, parsed));
   } catch (error) {
     return tell(process, language, json, error);

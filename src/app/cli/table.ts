@@ -24,6 +24,7 @@ export const commands: readonly CommandRow[] = [
   { name: 'alias', summaryKey: 'alias.summary', load: () => import('./commands/alias.ts') },
   { name: 'hold', summaryKey: 'hold.summary', load: () => import('./commands/hold.ts') },
   { name: 'deliver', summaryKey: 'deliver.summary', load: () => import('./commands/deliver.ts') },
+  { name: 'sendmail', summaryKey: 'sendmail.summary', load: () => import('./commands/sendmail.ts') },
   { name: 'show', summaryKey: 'show.summary', load: () => import('./commands/show.ts') },
   { name: 'receipt', summaryKey: 'receipt.summary', load: () => import('./commands/receipt.ts') },
   {

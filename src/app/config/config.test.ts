@@ -348,6 +348,7 @@ test('the JSON Schema has every key, and no other is allowed', () => {
     'listen',
     'log',
     'sealer',
+    'sendmail',
     'server',
     'smtp',
     'tls',

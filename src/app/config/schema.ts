@@ -120,6 +120,14 @@ export const sections = {
       '尚不认识的对端等待问候语的时间；提前说话的得到 554 并被关闭。等待过一次的会被记住一天；[limits] trusted 中的地址和一开始就用 TLS 的连接从不等待。0s 表示都不等待。',
     ),
   },
+  sendmail: {
+    domain: optional(
+      'domain',
+      kinds.hostname,
+      'Domain that "fengni sendmail" gives to names without one: root becomes root@DOMAIN. Left out: the host name without its first part.',
+      '“fengni sendmail”给没有域的名字加上的域：root 成为 root@域。不写则为去掉第一段的主机名。',
+    ),
+  },
   delivery: {
     port: later(setting('port', kinds.port, 25, 'Port of other mail servers.', '其他邮件服务器的端口。')),
     smartHost: later(

@@ -3,8 +3,10 @@ import path from 'node:path';
 import { FengniError } from '#base/errors';
 import { addressKey } from '#message/address';
 import type { IpcHandler } from '#net/ipc';
+import { deliverMethod } from '#net/mailstore';
 import type { Administration } from '#services/administration';
 import { generatePassword, preparePassword } from '#services/auth';
+import { deliverOnce } from '#services/local-mail';
 import type { Writer } from '#services/writer';
 import { nodeIo } from '#store/durable';
 
@@ -73,6 +75,10 @@ export const controlMethods = (
     await administration.removeAlias(address);
   },
   aliasList: () => ({ result: administration.aliases() }),
+  /** whether the log has a message: whoever did not hear what became of one asks before it hands it in again */
+  messageKnown: ({ id }: { id: string }) => ({ result: writer.index.messageById(id) !== null }),
+  /** in place of the other roles' `deliver`: the same message again is the same message */
+  deliver: deliverMethod(deliverOnce(writer.deliver, (id) => writer.index.messageById(id)?.seq ?? null)),
   /** what "fengni verify --repair" did, in the sealed log */
   repaired: async ({ files, from }: { files: readonly string[]; from: string }) => {
     let seq = 0;

@@ -1,7 +1,7 @@
 import type { Config, Listener } from '#app/config';
 
-/** `parser` runs only while an index is rebuilt. */
-export type RoleName = 'sealer' | 'auth' | 'writer' | 'parser' | 'mx' | 'access' | 'web';
+/** `parser` runs only while an index is rebuilt, `pickup` only while mail waits that local programs left. */
+export type RoleName = 'sealer' | 'auth' | 'writer' | 'parser' | 'pickup' | 'mx' | 'access' | 'web';
 
 /** In the order in which they start; they stop the other way round. */
 export const roleNames = [

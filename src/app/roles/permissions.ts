@@ -34,6 +34,8 @@ const grants = (role: RoleName, data: string): Grants | null => {
       return { read: paths('ledger'), write: [] };
     case 'mx':
       return { read: [], write: paths('spool', 'poison') };
+    case 'pickup':
+      return { read: [], write: paths('pickup', 'spool') };
     case 'parser':
       return { read: [], write: [] };
   }

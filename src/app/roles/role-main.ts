@@ -32,6 +32,7 @@ const roles = {
   mx: () => import('./mx.ts'),
   access: () => import('./access.ts'),
   web: () => import('./web.ts'),
+  pickup: () => import('./pickup.ts'),
 } as const satisfies Record<string, () => Promise<{ run(context: RoleContext): Promise<RunningRole> }>>;
 
 /** the time that sessions have to end in order */

@@ -15,6 +15,7 @@ import { becomeUser, chooseUser, refuseExposedRoot } from './privileges.ts';
 import { activatedSockets } from './socket-activation.ts';
 import { createSupervisor, type RolePlan, type Supervisor } from './supervisor.ts';
 import { type Certificates, filesClosedTo, readCertificates } from './tls-material.ts';
+import { watchPickup } from './watch-pickup.ts';
 
 export interface ServeOptions {
   config: Config;
@@ -203,6 +204,7 @@ const start = async (
     clearInterval(rotation);
     clearInterval(renewal);
     disk.stop();
+    pickup?.stop();
     await supervisor.stop();
     fs.rmSync(run('ports.json'), { force: true });
     for (const socket of bound) socket.close();
@@ -239,10 +241,12 @@ const start = async (
     }
   };
 
+  let pickup: { stop(): void } | null = null;
   const begin = async (): Promise<Served> => {
     await supervisor.start();
     const firstLogin = await bootstrap(run('control'), path.join(dataFolder, 'first-login.txt'));
     writePorts(run('ports.json'), listeners);
+    pickup = watchPickup(dataFolder, () => supervisor.summon('pickup'));
     return {
       listening: summary(listeners),
       firstLogin,

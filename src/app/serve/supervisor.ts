@@ -35,6 +35,8 @@ export interface SupervisorOptions {
 export interface Supervisor {
   /** fulfilled when every role is ready */
   start(): Promise<void>;
+  /** Starts a role that ends by itself, unless it runs. */
+  summon(role: 'parser' | 'pickup'): void;
   /** for SIGHUP: every running role gets it */
   tell(message: SupervisorMessage): void;
   /** process ids by role, for `run/ports.json`'s neighbour and tests */
@@ -42,6 +44,8 @@ export interface Supervisor {
   stop(): Promise<void>;
 }
 
+/** roles that are started when there is work, and end by themselves */
+const summoned: ReadonlySet<RoleName> = new Set(['parser', 'pickup']);
 /** 0 stdin, 1 stdout, 2 stderr, 3 the channel, then what the role inherits */
 const firstInherited = 4;
 const restartDelayMs = [0, 100, 300, 1_000, 3_000, 5_000];
@@ -152,7 +156,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
   const ended = (child: Child, status: number | null, signal: NodeJS.Signals | null): void => {
     if (children.get(child.role) === child) children.delete(child.role);
     if (sessions.delete(child.role)) tellOfSessions();
-    if (stopping || child.role === 'parser') return;
+    if (stopping || summoned.has(child.role)) return;
     diedAtMs.set(child.role, performance.now());
     if (!started && !child.ready) {
       const times = (startFailures.get(child.role) ?? 0) + 1;
@@ -190,6 +194,9 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
       for (const role of options.roles) await readiness(role);
       started = true;
     },
+    summon: (role) => {
+      if (!stopping && !children.has(role)) launch(role);
+    },
     tell: (message) => {
       for (const child of children.values()) if (child.process.connected) child.process.send(message);
     },
@@ -208,7 +215,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
         await Promise.all(ending.map(({ exited }) => exited));
         clearTimeout(timer);
       };
-      await end(['mx', 'access', 'web', 'parser']);
+      await end(['mx', 'access', 'web', 'parser', 'pickup']);
       await end(['writer']);
       await end(['auth', 'sealer']);
     },

@@ -8,6 +8,7 @@ import { erase } from './en/erase.ts';
 import { errors } from './en/errors.ts';
 import { processErrors } from './en/process-errors.ts';
 import { sealer } from './en/sealer.ts';
+import { sendmail } from './en/sendmail.ts';
 import { serve } from './en/serve.ts';
 import { verify } from './en/verify.ts';
 import { web } from './en/web.ts';
@@ -24,6 +25,7 @@ export const en = {
   ...errors,
   ...processErrors,
   ...sealer,
+  ...sendmail,
   ...serve,
   ...verify,
   ...web,

@@ -10,6 +10,7 @@ import { erase } from './zh/erase.ts';
 import { errors } from './zh/errors.ts';
 import { processErrors } from './zh/process-errors.ts';
 import { sealer } from './zh/sealer.ts';
+import { sendmail } from './zh/sendmail.ts';
 import { serve } from './zh/serve.ts';
 import { verify } from './zh/verify.ts';
 import { web } from './zh/web.ts';
@@ -26,6 +27,7 @@ export const zh: Translation<typeof en> = {
   ...errors,
   ...processErrors,
   ...sealer,
+  ...sendmail,
   ...serve,
   ...verify,
   ...web,

@@ -5,5 +5,5 @@
  * `ipc-closed`; a client connects again by itself and tells its listeners that they may have missed something.
  */
 export { createMailstoreClient, type MailstoreClient } from './client.ts';
-export { mailstoreMethods } from './server.ts';
+export { deliverMethod, mailstoreMethods } from './server.ts';
 export { createStandingConnection, type StandingConnection } from './standing-connection.ts';

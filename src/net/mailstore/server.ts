@@ -42,15 +42,7 @@ export const mailstoreMethods = (
       watchers.add(peer);
     },
     resolve: async ({ address }: { address: string }) => ({ result: await writer.resolve(address) }),
-    deliver: async (
-      { message, recipients }: { message: MessageParams; recipients: RecipientParams[] },
-      attachments,
-    ) => ({
-      result: await writer.deliver(
-        decodeMessageParams(message, attachments.slice(2 * recipients.length)),
-        decodeRecipients(recipients, attachments),
-      ),
-    }),
+    deliver: deliverMethod(writer.deliver),
     append: async ({ message, ...request }: Request<'append'> & { message: MessageParams }, attachments) => ({
       result: await writer.append({ ...request, message: decodeMessageParams(message, attachments) }),
     }),
@@ -66,3 +58,16 @@ export const mailstoreMethods = (
   };
   return { methods, forget: (peer) => void watchers.delete(peer) };
 };
+
+/** `deliver` as another process calls it. */
+export const deliverMethod =
+  (deliver: MailstoreWriter['deliver']): IpcHandler =>
+  async (
+    { message, recipients }: { message: MessageParams; recipients: RecipientParams[] },
+    attachments: Uint8Array[],
+  ) => ({
+    result: await deliver(
+      decodeMessageParams(message, attachments.slice(2 * recipients.length)),
+      decodeRecipients(recipients, attachments),
+    ),
+  });

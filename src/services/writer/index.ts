@@ -4,7 +4,7 @@
  * Always holds: one order of events for everybody; nothing is answered, shown or signed before its group is durable; after the sync the
  * answer is yes; numbers are given here and stand absolute in frames; after any failure of the disk the process ends and recovers.
  */
-export type { AccountRow } from './addresses.ts';
+export { type AccountRow, createAddresses } from './addresses.ts';
 export type { CommitQueue } from './commit-queue.ts';
 export { addAccount, addAlias, addDomain, changeAccount, removeAlias } from './decide-directory.ts';
 export { addHold, type HoldRow, isHeld, purgeAccount, releaseHold } from './decide-erase.ts';

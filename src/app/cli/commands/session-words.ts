@@ -10,7 +10,10 @@ export const peer = (context: CommandContext, session: readonly EvidenceLine[]):
     return address === null
       ? context.say('show.peer.account', { account })
       : context.say('show.peer.account-at', { account, ...place });
-  if (address === null) return context.say('show.peer.local');
+  if (address === null) {
+    const uid = value('uid');
+    return uid === null ? context.say('show.peer.local') : context.say('show.peer.local-user', { uid });
+  }
   return helo === null
     ? context.say('show.peer.nameless', place)
     : context.say('show.peer', { ...place, helo });

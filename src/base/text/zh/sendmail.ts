@@ -1,0 +1,52 @@
+import type { Translation } from '../catalogue.ts';
+import type { sendmail as english } from '../en/sendmail.ts';
+
+export const sendmail: Translation<typeof english> = {
+  'sendmail.summary': '像 sendmail 一样投递邮件，供 cron 和脚本使用',
+  'sendmail.usage':
+    'sendmail [-t] [-i] [-f 发件人] [-F 姓名] [地址…] < mail\nsendmail -bs | -bp | -bv 地址… | -q\n\n从标准输入接收邮件，用法同 Postfix 的 sendmail(1)：投递到本服务器的邮箱。退出状态见 sysexits.h。\n\n  -t          收件人也取自 To、Cc 和 Bcc；Bcc 绝不发出\n  -i, -oi     单独一个点的行不表示邮件结束\n  -f 发件人   信封发件人（-f "" 表示没有）；默认为运行它的用户\n  -F 姓名     缺少 From 时使用的姓名\n  -N 时机     success、failure、delay 或 never；-R full 或 hdrs；-V 标识：投递通知（RFC 3461）\n  -v          说明结果\n  -bs         在标准输入和输出上使用 SMTP\n  -bv         说明每个地址是否可投递；不读取邮件\n  -bp         正在等待服务器的邮件\n  -q          立即投递所有等待的邮件\n  -C 文件     同 --config 文件\n\nsendmail(1) 的其他字母选项被接受，但在此没有作用。数据目录的所有者（或 root）在服务器停止时的邮件会在磁盘上等待；其他用户的邮件通过\nSMTP 交给本机的服务器，没有服务器时退出状态为 75。',
+  'sendmail.taken': '已接收：id={id} sha256={digest}',
+  'sendmail.waits': '等待服务器：{name}',
+  'sendmail.sent': '服务器答复：{reply}',
+  'sendmail.deliverable': '{address}... 可投递',
+  'sendmail.option-unknown': '没有 {option} 这个选项。',
+  'sendmail.option-unknown.remedy': '“fengni sendmail --help”列出了选项',
+  'sendmail.option-without-value': '选项 {option} 需要一个值。',
+  'sendmail.option-without-value.remedy': '“fengni sendmail --help”列出了选项',
+  'sendmail.option-wrong-value': '选项 {option} 不接受 {value}。',
+  'sendmail.option-wrong-value.remedy': '“fengni sendmail --help”说明了它接受的值',
+  'sendmail.no-recipient': '没有指明邮件发给谁。',
+  'sendmail.no-recipient.remedy': '在命令行上写出地址，或用 -t 并写在 To、Cc 或 Bcc 中',
+  'sendmail.address-malformed': '{address} 不是地址；什么都没有发出。',
+  'sendmail.address-malformed.remedy': '写成 someone@example.org 的形式',
+  'sendmail.too-large': '邮件超过 {max} 字节；什么都没有发出。',
+  'sendmail.too-large.remedy': '减小邮件；[smtp] size_max 决定邮件可以多大',
+  'sendmail.header-too-large': '邮件头超过 1 MiB；什么都没有发出。',
+  'sendmail.header-too-large.remedy': '在邮件头和正文之间放一个空行',
+  'sendmail.elsewhere':
+    '{address} 不属于本服务器的域；什么都没有发出。此版本只投递到自己的邮箱，不把邮件送往其他服务器。',
+  'sendmail.elsewhere.remedy':
+    '请使用本服务器的地址（“fengni domain list”列出它的域）；在以后的版本带来外发投递之前，发往别处的邮件需要另一个中继',
+  'sendmail.unknown-user': '这里没有邮箱 {address}；什么都没有发出。',
+  'sendmail.unknown-user.remedy': '查看这里有谁：fengni account list、fengni alias list',
+  'sendmail.disabled': '邮箱 {address} 已停用；什么都没有发出。',
+  'sendmail.disabled.remedy': 'fengni account enable A 可使其重新接收邮件',
+  'sendmail.refused': '给 {address} 的邮件被拒绝：{reply}',
+  'sendmail.refused.remedy': '答复说明了原因；没有发给任何人',
+  'sendmail.later': '邮件现在未被接收：{reply}',
+  'sendmail.later.remedy': '稍后再试',
+  'sendmail.no-server': '本机上没有封泥应答（端口 {ports}）；什么都没有发出。',
+  'sendmail.no-server.remedy': '启动服务器，或稍后再试；端口取自配置的 [listen.smtp]：--config 文件',
+  'sendmail.owner-only': '只有数据目录 {folder} 的所有者可以这样做。',
+  'sendmail.owner-only.remedy': '以该用户或 root 身份运行：sudo -u fengni …',
+  'sendmail.disk-nearly-full': '{folder} 所在磁盘快满了；邮件没有保存。',
+  'sendmail.disk-nearly-full.remedy': '腾出空间后再发一次；[limits] free_min 决定需要多少',
+  'sendmail.still-waiting': '还有 {count} 封邮件在等待。',
+  'sendmail.still-waiting.remedy': '查看原因：fengni status；它们会自动重试',
+  'sendmail.held': '{count} 封邮件被拒绝，留在原处。',
+  'sendmail.held.remedy':
+    'sendmail -bp 说明原因；让该地址存在后运行 sendmail -q，或从 DATA/pickup 删除该文件',
+  'error.pickup-full': '等待服务器的邮件已达上限：{subject}',
+  'remedy.pickup-full': '启动服务器，它会接收等待的邮件；“fengni sendmail -bp”可查看',
+  'show.peer.local-user': '本机上的命令，由其用户 {uid} 运行',
+};
