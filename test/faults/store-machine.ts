@@ -7,7 +7,7 @@ import { type Logger, silentLogger } from '#base/logger';
 import { repairFormat, type VerifyOptions, type VerifyReport, verifyData } from '#services/integrity';
 import { createMessageParser } from '#services/mailstore';
 import { markOf, parseState, Sealer, sameFolder } from '#services/sealer';
-import { eventOf, openWriter, type Writer } from '#services/writer';
+import { eventOf, openWriter, type Writer, type WriterOptions } from '#services/writer';
 import { type Io, type IoFile, makeFolderDurable, nodeIo } from '#store/durable';
 import { takeLock } from '#store/lock';
 import type { KnownHead, LogRefusal } from '#store/log';
@@ -38,6 +38,7 @@ export const openStore = async (options: {
   sealerFault?: (error: FengniError) => void;
   /** heads are made when `settleHeads` is called, and otherwise only where this is said */
   heads?: boolean;
+  writer?: Partial<WriterOptions>;
 }): Promise<StoreMachine | LogRefusal> => {
   const { io, folder } = options;
   process.umask(0o077);
@@ -82,6 +83,7 @@ export const openStore = async (options: {
       return () => clearTimeout(timer);
     },
     failed: failed.resolve,
+    ...options.writer,
   });
   if (writer.kind === 'refused') {
     release();
