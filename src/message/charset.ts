@@ -236,6 +236,16 @@ const decodeHz = (octets: Uint8Array): string =>
     },
   );
 
+/**
+ * Escapes that nothing follows but another escape: two encoded-words put together have them, and the WHATWG's decoder an
+ * error for each.
+ */
+const decodeIso2022Jp = (octets: Uint8Array): string =>
+  decoder('iso-2022-jp').decode(Buffer.from(latin1(octets).replace(emptyEscapes, '$1'), 'latin1'));
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: ESC is the charset's own
+const emptyEscapes = /(?:\x1b(?:\([BIJ]|\$[@B]|\$\(D))+(\x1b(?:\([BIJ]|\$[@B]|\$\(D))/g;
+
 /** `ESC $ ) C` names the set, SO and SI go in and out of it. */
 const decodeIso2022Kr = (octets: Uint8Array): string =>
   latin1(octets).replace(
@@ -292,6 +302,7 @@ const ownDecoders: ReadonlyMap<string, (octets: Uint8Array) => string> = new Map
   ['big5', decodeBig5],
   ['shift_jis', decodeShiftJis],
   ['hz-gb-2312', decodeHz],
+  ['iso-2022-jp', decodeIso2022Jp],
   ['iso-2022-kr', decodeIso2022Kr],
   ['iso-2022-cn', decodeIso2022Cn],
   ['utf-7', decodeUtf7],

@@ -123,6 +123,7 @@ test('encoded words as RFC 2047 §8 shows them and as people write them', () => 
     ['=?GBK?Q?=D6=D0=CE=C4?=', '中文'],
     ['=?big5?B?pKSk5Q==?=', '中文'],
     ['=?iso-2022-jp?B?GyRCRnxLXBsoQg==?=', '日本'],
+    ['=?iso-2022-jp?B?GyRCRnwbKEI=?= =?ISO-2022-JP?B?GyRCS1wbKEI=?=', '日本'],
     ['=?euc-kr?B?x9GxuQ==?=', '한국'],
     ['=?utf-8?q?what??=', 'what?'],
     ['=?utf-8?q?"quoted"?=', '"quoted"'],
