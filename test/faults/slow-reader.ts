@@ -282,9 +282,11 @@ const slowImap = async (server: TestServer): Promise<SlowReader> => {
   return reader;
 };
 
-/** What no reader of ours does: a statement that is not finished between two octets, and with it a snapshot that holds the log. */
+/** What no reader of ours does: a read that is not finished between two octets, and with it a snapshot that holds the log. */
 const openCursor = (server: TestServer): DatabaseSync => {
   const db = new DatabaseSync(path.join(server.data, 'index.db'), { readOnly: true });
-  db.prepare('SELECT * FROM placement').iterate().next();
+  // As long as the transaction lasts: a statement alone would end when the collector comes by.
+  db.exec('BEGIN');
+  db.prepare('SELECT count(*) FROM placement').get();
   return db;
 };
