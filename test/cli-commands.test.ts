@@ -278,6 +278,34 @@ test('deliver refuses mixed line ends with the line, an empty mail, strangers, a
   await refused(to, 2, /552 5\.3\.4/, { stdin: '\n'.repeat(600_000) });
 });
 
+test('show --as tells a recipient of itself alone, neither of others nor of their number, and who got none of no message', async () => {
+  for (const name of ['dan', 'eve'])
+    await good(['account', 'add', `${name}@fengni.test`, '--password-stdin'], { stdin: 'x\n' });
+  const { id } = await sendMail(
+    { port: server.ports.smtp, ca: server.ca },
+    {
+      from: 'alice@client.example',
+      to: ['dan@fengni.test', 'eve+list@fengni.test'],
+      octets: 'Subject: two\r\n\r\nx\r\n',
+    },
+  );
+  const both = await good(['show', id, '--recipients']);
+  assert.match(both, /copies +2\n.*recipient +\S+\n.*recipient +\S+\n/);
+  assert.doesNotMatch(await good(['show', id]), /dan@|eve/);
+  for (const [as, own, other] of [
+    ['dan@fengni.test', 'dan@fengni.test', 'eve'],
+    ['Eve@fengni.test', 'eve+list@fengni.test', 'dan'],
+  ] as const) {
+    const view = await good(['show', id, '--as', as, '--recipients']);
+    assert.ok(view.includes(`recipient  ${own}\n`), view);
+    assert.doesNotMatch(view, new RegExp(`${other}|copies`));
+    const value = await json<Record<string, unknown>>(['show', id, '--as', as]);
+    assert.deepEqual([value['recipients'], 'copies' in value], [[own], false]);
+  }
+  for (const as of ['admin@fengni.test', 'nobody@fengni.test', 'x@elsewhere.example'])
+    await refused(['show', id, '--as', as], 2, /no such message/);
+});
+
 test('show tells the journey of a message in plain words, recipients only when asked', async () => {
   const { id, sha256 } = await sendMail(
     { port: server.ports.smtp, ca: server.ca },
@@ -292,6 +320,10 @@ test('show tells the journey of a message in plain words, recipients only when a
   assert.match(english, /sealed +under the signed head of \d+ leaves of mail\.fengni\.test\/fengni\/s0\/g1/);
   assert.doesNotMatch(english, /admin@fengni\.test/);
   assert.match(await good(['show', id, '--recipients'], zh), /收件人 +admin@fengni\.test/);
+  assert.match(english, /, key exchange \S+\n/);
+  assert.match(english, /asked +(?:\S+ )*BODY=|checks +not checked: this version makes no SPF/);
+  assert.match(english, /checks +not checked: this version makes no SPF, DKIM or DMARC check/);
+  assert.match(await good(['show', id], zh), /检查 +未检查：此版本不做 SPF、DKIM 或 DMARC 检查/);
   const value = await json<{ session: Record<string, string>; sha256: string; witnessed: boolean }>([
     'show',
     id,

@@ -6,6 +6,7 @@ import { config } from './en/config.ts';
 import { demo } from './en/demo.ts';
 import { erase } from './en/erase.ts';
 import { errors } from './en/errors.ts';
+import { journey } from './en/journey.ts';
 import { processErrors } from './en/process-errors.ts';
 import { sealer } from './en/sealer.ts';
 import { sendmail } from './en/sendmail.ts';
@@ -23,6 +24,7 @@ export const en = {
   ...demo,
   ...erase,
   ...errors,
+  ...journey,
   ...processErrors,
   ...sealer,
   ...sendmail,

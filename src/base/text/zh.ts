@@ -8,6 +8,7 @@ import { config } from './zh/config.ts';
 import { demo } from './zh/demo.ts';
 import { erase } from './zh/erase.ts';
 import { errors } from './zh/errors.ts';
+import { journey } from './zh/journey.ts';
 import { processErrors } from './zh/process-errors.ts';
 import { sealer } from './zh/sealer.ts';
 import { sendmail } from './zh/sendmail.ts';
@@ -25,6 +26,7 @@ export const zh: Translation<typeof en> = {
   ...demo,
   ...erase,
   ...errors,
+  ...journey,
   ...processErrors,
   ...sealer,
   ...sendmail,

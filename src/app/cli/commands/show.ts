@@ -1,10 +1,11 @@
-import { openReadOnly } from '#app/connect';
+import { openReadOnly, type ReadOnlyData } from '#app/connect';
 import { say } from '#base/text';
 import { evidenceValue, type Journey, journeyOf } from '#services/integrity';
+import { createAddresses } from '#services/writer';
 import { nodeIo } from '#store/durable';
 import type { Command, CommandContext } from '../command.ts';
 import { fieldLines, shownTime } from './field-lines.ts';
-import { absentMessage, ofMessage, readMessageId } from './message-id.ts';
+import { absentMessage, ofMessage, readMessageId, unknownMessage } from './message-id.ts';
 import { peer, way } from './session-words.ts';
 
 const shard = 0;
@@ -17,6 +18,11 @@ export const command: Command = {
       type: 'boolean',
       text: { en: say('en', 'show.option.recipients'), zh: say('zh', 'show.option.recipients') },
     },
+    as: {
+      type: 'string',
+      value: 'ADDRESS',
+      text: { en: say('en', 'show.option.as'), zh: say('zh', 'show.option.as') },
+    },
   },
   run: async (context) => {
     const id = readMessageId(context.arg(0, 'ID'));
@@ -25,8 +31,9 @@ export const command: Command = {
     try {
       const journey = await ofMessage(data, shard, id, () => journeyOf({ io: nodeIo, shard, ...data }, id));
       if (journey === null) throw await absentMessage(data, shard, id);
-      tell(context, journey);
-      if (context.json) context.printJson(asJson(journey, context.flag('recipients')));
+      const view = viewOf(context, data, journey);
+      tell(context, journey, view);
+      if (context.json) context.printJson(asJson(journey, view));
       return 0;
     } finally {
       data.close();
@@ -34,8 +41,35 @@ export const command: Command = {
   },
 };
 
-const tell = (context: CommandContext, journey: Journey): void => {
-  const { message, session, envelope, head, copies } = journey;
+/** What the one who asks is told of recipients: nothing but their number, all (`--recipients`), or those that `--as` is. */
+interface View {
+  /** null: it would tell that there are others */
+  copies: number | null;
+  recipients: readonly string[];
+}
+
+/**
+ * Recipients are for the administrator who runs this, and asks for them; a recipient learns of itself alone, neither of others nor of
+ * their number: one of them may have been a Bcc.
+ *
+ * @throws {FengniError} `message-unknown` for somebody who has no copy, as for an id that is none
+ */
+const viewOf = (context: CommandContext, { directory }: ReadOnlyData, { message, copies }: Journey): View => {
+  const as = context.text('as');
+  const addresses = (of: Journey['copies']): string[] =>
+    of.map(({ address }) => address).filter((address) => address !== '');
+  if (as === undefined)
+    return { copies: copies.length, recipients: context.flag('recipients') ? addresses(copies) : [] };
+  const verdict = createAddresses(directory).resolve(as);
+  const accounts = verdict.kind === 'accepted' ? verdict.recipients.map(({ account }) => account) : [];
+  const own = copies.filter(({ account }) => accounts.includes(account));
+  if (own.length === 0) throw unknownMessage(message.id);
+  return { copies: null, recipients: addresses(own) };
+};
+
+const tell = (context: CommandContext, journey: Journey, view: View): void => {
+  const { message, session, envelope, head } = journey;
+  const parameters = envelope.flatMap(([name, value]) => (name === 'parameter' ? [value] : []));
   const isAdded = message.kind === 'added';
   const from = evidenceValue(envelope, 'from');
   context.print(context.say('show.title', { id: message.id }));
@@ -48,15 +82,14 @@ const tell = (context: CommandContext, journey: Journey): void => {
       : [
           [context.say('show.field.sender'), from === '<>' ? context.say('show.sender.none') : from] as const,
         ]),
-    ...journey.authentication.map(([, value]) => [context.say('show.field.checks'), value] as const),
+    ...(parameters.length === 0
+      ? []
+      : [[context.say('show.field.parameters'), parameters.join(' ')] as const]),
+    ...checks(context, journey).map((value) => [context.say('show.field.checks'), value] as const),
     [context.say('show.field.size'), context.say('show.octets', { count: message.sizeBytes })],
     [context.say('show.field.sha256'), message.sha256Hex],
-    [context.say('show.field.copies'), String(copies.length)],
-    ...(context.flag('recipients')
-      ? copies
-          .filter(({ address }) => address !== '')
-          .map(({ address }) => [context.say('show.field.recipient'), address] as const)
-      : []),
+    ...(view.copies === null ? [] : [[context.say('show.field.copies'), String(view.copies)] as const]),
+    ...view.recipients.map((address) => [context.say('show.field.recipient'), address] as const),
     [
       context.say('show.field.place'),
       context.say('show.place', {
@@ -74,8 +107,16 @@ const tell = (context: CommandContext, journey: Journey): void => {
     context.print(line);
 };
 
-const asJson = (journey: Journey, withRecipients: boolean): unknown => {
-  const { message, copies, head } = journey;
+/** What was checked on arrival; that nothing was is said in words. @source RFC 8601 §2.2 (`none`) */
+const checks = (context: CommandContext, { message, authentication }: Journey): string[] => {
+  if (message.kind === 'added') return [];
+  const results = authentication.flatMap(([name, value]) => (name === 'results' ? [value] : []));
+  const made = results.filter((value) => !/^[^;]*;\s*none\s*$/.test(value));
+  return made.length > 0 ? made : [context.say('show.not-checked')];
+};
+
+const asJson = (journey: Journey, view: View): unknown => {
+  const { message, head } = journey;
   return {
     id: message.id,
     kind: message.kind,
@@ -85,11 +126,15 @@ const asJson = (journey: Journey, withRecipients: boolean): unknown => {
     generation: journey.generation,
     sizeBytes: message.sizeBytes,
     sha256: message.sha256Hex,
-    session: Object.fromEntries(journey.session),
+    session: {
+      ...Object.fromEntries(journey.session.filter(([name]) => name !== 'via')),
+      via: journey.session.flatMap(([name, value]) => (name === 'via' ? [value] : [])),
+    },
+    parameters: journey.envelope.flatMap(([name, value]) => (name === 'parameter' ? [value] : [])),
     sender: evidenceValue(journey.envelope, 'from'),
     results: journey.authentication.flatMap(([name, value]) => (name === 'results' ? [value] : [])),
-    copies: copies.length,
-    ...(withRecipients ? { recipients: copies.map(({ address }) => address) } : {}),
+    ...(view.copies === null ? {} : { copies: view.copies }),
+    ...(view.recipients.length === 0 ? {} : { recipients: view.recipients }),
     head,
     witnessed: false,
   };

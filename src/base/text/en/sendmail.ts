@@ -47,5 +47,4 @@ export const sendmail = {
     'sendmail -bp says why; make the address exist and run sendmail -q, or remove the file from DATA/pickup',
   'error.pickup-full': 'As much mail waits for the server as may wait: {subject}',
   'remedy.pickup-full': 'start the server, which takes what waits; "fengni sendmail -bp" shows it',
-  'show.peer.local-user': 'a command on this machine, of its user {uid}',
 } as const;

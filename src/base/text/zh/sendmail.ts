@@ -48,5 +48,4 @@ export const sendmail: Translation<typeof english> = {
     'sendmail -bp 说明原因；让该地址存在后运行 sendmail -q，或从 DATA/pickup 删除该文件',
   'error.pickup-full': '等待服务器的邮件已达上限：{subject}',
   'remedy.pickup-full': '启动服务器，它会接收等待的邮件；“fengni sendmail -bp”可查看',
-  'show.peer.local-user': '本机上的命令，由其用户 {uid} 运行',
 };
