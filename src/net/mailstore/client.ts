@@ -1,5 +1,6 @@
 import type { MailstoreChange, MailstoreWriter } from '#services/mailstore';
 import type { KeyRef } from '#store/index';
+import { ResolveCache } from './resolve-cache.ts';
 import { createStandingConnection, type StandingConnection } from './standing-connection.ts';
 import { encodeMessageParams, encodeRecipients } from './wire.ts';
 
@@ -22,21 +23,27 @@ export const createMailstoreClient = (options: {
   const tellErased = (keys: readonly KeyRef[] | null): void => {
     for (const listener of erasedListeners) listener(keys);
   };
+  const addressListeners = new Set<() => void>();
+  const resolved = new ResolveCache();
+  const tellAddresses = (): void => {
+    resolved.forget();
+    for (const listener of addressListeners) listener();
+  };
   const connection: StandingConnection = createStandingConnection({
     path: options.path,
     waitMs: options.waitMs,
     asksFirst: 'status',
-    ...(options.watches
-      ? {
-          connected: async (client, again) => {
-            client.on('changes', ((changes: readonly MailstoreChange[]) => changes.forEach(tell)) as never);
-            client.on('erased', tellErased as never);
-            await client.call('watch');
-            if (again) tellErased(null);
-            if (again) tell({ account: '', mailbox: '', modSeq: 0, origin: '' });
-          },
-        }
-      : {}),
+    connected: async (client, again) => {
+      // Without a connection nobody would tell what changes.
+      client.onClose(tellAddresses);
+      client.on('addresses', tellAddresses);
+      if (!options.watches) return;
+      client.on('changes', ((changes: readonly MailstoreChange[]) => changes.forEach(tell)) as never);
+      client.on('erased', tellErased as never);
+      await client.call('watch');
+      if (again) tellErased(null);
+      if (again) tell({ account: '', mailbox: '', modSeq: 0, origin: '' });
+    },
   });
   const call = async <Result>(
     method: string,
@@ -45,7 +52,7 @@ export const createMailstoreClient = (options: {
   ): Promise<Result> => (await connection.call<Result>(method, params, attachments)).result;
 
   return {
-    resolve: (address) => call('resolve', { address }),
+    resolve: (address) => resolved.resolve(address, () => call('resolve', { address })),
     deliver: (message, recipients) => {
       const copies = encodeRecipients(recipients);
       const encoded = encodeMessageParams(message);
@@ -70,6 +77,10 @@ export const createMailstoreClient = (options: {
     onChange: (listener) => {
       listeners.add(listener);
       return () => void listeners.delete(listener);
+    },
+    onAddresses: (listener) => {
+      addressListeners.add(listener);
+      return () => void addressListeners.delete(listener);
     },
     onErased: (listener) => {
       erasedListeners.add(listener);

@@ -16,9 +16,13 @@ export const mailstoreMethods = (
   let pending: MailstoreChange[] = [];
   writer.onChange((change) => {
     if (watchers.size === 0) return;
-    pending.push(change);
+    const last = pending.at(-1);
+    const isMore = last?.mailbox === change.mailbox && last.origin === '' && change.origin === '';
+    // A group with much mail for one mailbox is one change of it.
+    if (isMore) pending[pending.length - 1] = change;
+    else pending.push(change);
     // What a group changed goes out as one notice.
-    if (pending.length === 1) {
+    if (pending.length === 1 && !isMore) {
       queueMicrotask(() => {
         const changes = pending;
         pending = [];
@@ -28,6 +32,10 @@ export const mailstoreMethods = (
   });
   writer.onErased((keys) => {
     for (const peer of watchers) peer.notify('erased', keys);
+  });
+  const askers = new Set<IpcPeer>();
+  writer.onAddresses(() => {
+    for (const peer of askers) peer.notify('addresses');
   });
   const simple =
     <Method extends keyof MailstoreWriter>(method: Method): IpcHandler =>
@@ -41,7 +49,10 @@ export const mailstoreMethods = (
     watch: (_params, _attachments, peer) => {
       watchers.add(peer);
     },
-    resolve: async ({ address }: { address: string }) => ({ result: await writer.resolve(address) }),
+    resolve: async ({ address }: { address: string }, _attachments, peer) => {
+      askers.add(peer);
+      return { result: await writer.resolve(address) };
+    },
     deliver: deliverMethod(writer.deliver),
     append: async ({ message, ...request }: Request<'append'> & { message: MessageParams }, attachments) => ({
       result: await writer.append({ ...request, message: decodeMessageParams(message, attachments) }),
@@ -56,7 +67,13 @@ export const mailstoreMethods = (
     markRecent: simple('markRecent'),
     status: async () => ({ result: await writer.status() }),
   };
-  return { methods, forget: (peer) => void watchers.delete(peer) };
+  return {
+    methods,
+    forget: (peer) => {
+      watchers.delete(peer);
+      askers.delete(peer);
+    },
+  };
 };
 
 /** `deliver` as another process calls it. */

@@ -8,6 +8,8 @@ const pageSize = 1_000;
 const unusedMax = 64;
 /** messages in all of these together */
 const unusedMessagesMax = 1_000_000;
+/** how far one of these may stay behind: who opens it later reads what it lacks in one go, or all of it in pages */
+const unusedLagMax = 10_000;
 
 /** The selected mailboxes of a process, each once. */
 export class SharedMailboxes {
@@ -32,7 +34,8 @@ export class SharedMailboxes {
       // the newest at the end
       this.#byId.delete(row.id);
       this.#byId.set(row.id, known);
-      // the writer's notice may still be on its way
+      // the writer's notice may still be on its way, and without a session none was followed
+      known.recentBelow = Math.max(known.recentBelow, row.recentBelow);
       if (row.highestModSeq > known.modSeq) known.follow(row.highestModSeq, null);
       return known;
     }
@@ -85,6 +88,11 @@ export class SharedMailboxes {
     }
     const shared = this.#byId.get(change.mailbox);
     if (shared === undefined) return;
+    if (shared.users === 0) {
+      // Nobody looks: mail that comes meanwhile costs this process nothing.
+      if (change.modSeq - shared.modSeq > unusedLagMax) this.#byId.delete(shared.id);
+      return;
+    }
     this.#follow(shared, change.modSeq, this.#origins.get(change.origin) ?? null);
   }
 

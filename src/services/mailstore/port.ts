@@ -149,6 +149,12 @@ export interface MailstoreWriter {
   /** @returns what ends it */
   onChange(listener: (change: MailstoreChange) => void): () => void;
   /**
+   * Who is here has changed: `resolve` may answer otherwise from now on.
+   *
+   * @returns what ends it
+   */
+  onAddresses(listener: () => void): () => void;
+  /**
    * Keys that were destroyed, to be forgotten by whoever has them in memory; null when any may have been, unheard.
    *
    * @returns what ends it

@@ -136,6 +136,7 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
   let erasure: ReturnType<typeof createErasure> | null = null;
   let snapshots: ReturnType<typeof createSnapshots> | null = null;
   const erasedListeners = new Set<(keys: readonly KeyRef[] | null) => void>();
+  const addressListeners = new Set<() => void>();
   const queue = createCommitQueue({
     log,
     index,
@@ -150,6 +151,8 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
       const gone = draft.events.flatMap((event) => (event.type === 'erased' ? event.keys : []));
       gone.forEach(keys.forget);
       if (gone.length > 0) for (const listener of erasedListeners) listener(gone);
+      if (gone.length > 0 || draft.events.some(({ type }) => type === 'row'))
+        for (const listener of addressListeners) listener();
       ownFiles.erased(draft.erasedMessages);
       heads?.committed(
         { first: group.firstSeq, recordLeafHashes: group.recordHashes.map(leafHash) },
@@ -241,6 +244,10 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
     onChange: (listener) => {
       listeners.add(listener);
       return () => void listeners.delete(listener);
+    },
+    onAddresses: (listener) => {
+      addressListeners.add(listener);
+      return () => void addressListeners.delete(listener);
     },
     onErased: (listener) => {
       erasedListeners.add(listener);
