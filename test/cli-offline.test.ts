@@ -177,10 +177,7 @@ test('where the sealer is a service of its own and does not answer, nothing is c
   for (const command of ['new-generation', 'rotate-key']) {
     const outcome = await runCli(['log', command, '--data', server.data, '--config', toml]);
     assert.equal(outcome.status, 3);
-    assert.match(
-      outcome.stderr,
-      /The sealer does not answer.*\nWhat to do: nothing was changed; start the sealer/,
-    );
+    assert.match(outcome.stderr, /The sealer does not answer.*\nWhat to do: start the sealer/);
   }
   assert.equal(await good(['log', 'checkpoint']), checkpoint);
 });

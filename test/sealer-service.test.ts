@@ -1,86 +1,18 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { after, type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { eventually, rolesOf } from './support/processes.ts';
+import {
+  makePlaces,
+  needsRoot,
+  sealerUser as sealer,
+  serverUser as server,
+  startSealer,
+} from './support/sealer-process.ts';
 import { makeFolder, ServeProcess } from './support/serve-process.ts';
 import { runFengni } from './support/server.ts';
 import { sendMail } from './support/smtp-send.ts';
-
-// The sealer as a service of its own: `fengni sealer` under one user, the server under another, one group.
-
-const root = path.resolve(import.meta.dirname, '..');
-const server = { uid: 65_534, gid: 65_534 };
-const sealer = { uid: 65_532, gid: server.gid };
-const started: ChildProcess[] = [];
-after(() => {
-  for (const child of started) child.kill('SIGKILL');
-});
-
-const needsRoot = (t: TestContext): boolean => {
-  const isRoot = process.getuid?.() === 0;
-  if (!isRoot) t.skip('could not run: needs root, to run server and sealer as two users');
-  return isRoot;
-};
-
-interface Places {
-  data: string;
-  state: string;
-  socket: string;
-}
-
-const makePlaces = (): Places => {
-  const folder = makeFolder(0o755);
-  const make = (name: string, owner: { uid: number; gid: number }, mode: number): string => {
-    const at = path.join(folder, name);
-    fs.mkdirSync(at);
-    fs.chmodSync(at, mode);
-    fs.chownSync(at, owner.uid, owner.gid);
-    return at;
-  };
-  return {
-    data: make('data', server, 0o700),
-    state: make('state', sealer, 0o700),
-    socket: path.join(make('run', sealer, 0o750), 'socket'),
-  };
-};
-
-interface SealerProcess {
-  child: ChildProcess;
-  ready: Promise<void>;
-  ended: Promise<{ status: number | null; stdout: string; stderr: string }>;
-}
-
-const startSealer = ({ data, state, socket }: Places): SealerProcess => {
-  const child = spawn(
-    path.join(root, 'fengni'),
-    ['sealer', '--state', state, '--socket', socket, '--data', data],
-    {
-      ...sealer,
-      cwd: '/',
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { PATH: process.env['PATH'], LANG: 'C.UTF-8' },
-    },
-  );
-  started.push(child);
-  let [stdout, stderr] = ['', ''];
-  const ended = new Promise<{ status: number | null; stdout: string; stderr: string }>((resolve) => {
-    child.once('close', (status) => resolve({ status, stdout, stderr }));
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
-  const ready = new Promise<void>((resolve, reject) => {
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      stdout += text;
-      if (stdout === 'ready\n') resolve();
-    });
-    void ended.then(({ status }) => reject(new Error(`sealer ended (${status}): ${stderr}`)));
-  });
-  ready.catch(() => {});
-  return { child, ready, ended };
-};
 
 /** Leaves under the published head; 0 where there is none. */
 const sealedSize = (data: string): number => {

@@ -164,7 +164,7 @@ export const answered = async <T>(call: Promise<T>): Promise<T> => {
     if (!(error instanceof FengniError)) throw error;
     throw new FengniError('sealer-away', {
       subject: `${error.code}: ${error.subject}`,
-      remedy: 'nothing was changed; start the sealer ("systemctl start fengni-sealer"), then run this again',
+      remedy: 'start the sealer ("systemctl start fengni-sealer"), then run this again',
       retryable: true,
       cause: error,
     });

@@ -9,8 +9,7 @@ export const sealer = {
   'sealer.allowed.key':
     'The next key will be this one. Whoever checks receipts can have it before it is used:',
   'error.sealer-away': 'The sealer does not answer: {subject}',
-  'remedy.sealer-away':
-    'nothing was changed; start the sealer ("systemctl start fengni-sealer"), then run this again',
+  'remedy.sealer-away': 'start the sealer ("systemctl start fengni-sealer"), then run this again',
   'error.sealer-not-allowed': 'The sealer has no permission to begin another generation: {subject}',
   'remedy.sealer-not-allowed':
     'nothing was changed; on the sealer’s side, as its user, run "fengni sealer allow rotation --state DIR" for a planned key rotation, or "fengni sealer allow new-generation --state DIR" after a loss; then, within an hour, run this again',

@@ -10,7 +10,7 @@ export const sealer: Translation<typeof english> = {
     '已许可一次，到 {until} 为止：在丢失之后开始新的一代（封印进程现在第 {after} 代）。现在请在服务器一侧运行：fengni log new-generation',
   'sealer.allowed.key': '下一把密钥将是下面这一把。要核对回执的人可以在启用之前拿到它：',
   'error.sealer-away': '封印进程没有应答：{subject}',
-  'remedy.sealer-away': '什么也没有改变；请启动封印服务（systemctl start fengni-sealer），然后再次运行',
+  'remedy.sealer-away': '请启动封印服务（systemctl start fengni-sealer），然后再次运行',
   'error.sealer-not-allowed': '封印进程没有得到开始新一代的许可：{subject}',
   'remedy.sealer-not-allowed':
     '什么也没有改变；请在封印一侧以其用户运行：计划内的密钥轮换用“fengni sealer allow rotation --state 目录”，丢失之后用“fengni sealer allow new-generation --state 目录”；然后在一小时内再次运行本命令',
