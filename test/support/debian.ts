@@ -11,6 +11,7 @@ const packages = {
   mpop: ['mpop'],
   mutt: ['mutt'],
   openssl: ['openssl'],
+  postfix: ['postfix'],
   python3: ['python3'],
   strace: ['strace'],
   swaks: ['swaks', 'libnet-ssleay-perl'],

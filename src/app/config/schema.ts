@@ -109,8 +109,8 @@ export const sections = {
       'xclient_from',
       kinds.list(kinds.network, { min: 0, max: 64 }),
       [],
-      'Networks of relays in front of this server (Postfix: smtp_send_xforward_command, or an XCLIENT proxy) that may say who is behind them. What they say stands in Received with the relay that said it; sessions and rates are counted by the relay’s own address, so name it in [limits] trusted too.',
-      '本服务器前置中继所在的网段（Postfix：smtp_send_xforward_command，或 XCLIENT 代理），它们可说明背后的对端是谁。所说内容连同作此说明的中继一起写入 Received；会话与频率仍按中继自己的地址计数，因此也应写进 [limits] trusted。',
+      'Networks of relays in front of this server (Postfix: smtp_send_xforward_command, or an XCLIENT proxy) that may say who is behind them. What they say stands in Received with the relay that said it; sessions and rates are counted by the relay’s own address, so name it in [limits] trusted too. Peers of a Unix socket always may.',
+      '本服务器前置中继所在的网段（Postfix：smtp_send_xforward_command，或 XCLIENT 代理），它们可说明背后的对端是谁。所说内容连同作此说明的中继一起写入 Received；会话与频率仍按中继自己的地址计数，因此也应写进 [limits] trusted。Unix 套接字的对端总可以。',
     ),
     greetPauseMs: setting(
       'greet_pause',

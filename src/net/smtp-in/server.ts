@@ -93,6 +93,9 @@ const limits: ReadonlySet<string> = new Set<SmtpCounter>([
   'smtp-claim-refused',
 ]);
 
+/** by the first digit, from 2 */
+const replyNames = ['smtp-reply-2xx', 'smtp-reply-3xx', 'smtp-reply-4xx', 'smtp-reply-5xx'];
+
 const failed = {
   kind: 'refused',
   code: 451,
@@ -145,7 +148,8 @@ class Driver implements SessionDriver {
         address,
         port,
         via: proxy === null ? [] : [{ by: 'PROXY', address: proxy }],
-        isTrustedRelay: relays.has(address),
+        // Who may connect to a Unix socket is decided by its mode.
+        isTrustedRelay: address === '' || relays.has(address),
       },
       connection.tls,
     );
@@ -245,6 +249,7 @@ class Driver implements SessionDriver {
     switch (effect.kind) {
       case 'reply':
         this.#unsent += effect.text;
+        this.#options.counters.count(replyNames[effect.text.charCodeAt(0) - 0x32] ?? 'smtp-reply-other');
         return;
       case 'count':
         this.#options.counters.count(effect.name);

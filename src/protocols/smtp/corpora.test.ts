@@ -101,3 +101,33 @@ test('the SMTP dialogues of Apache James end with the same codes, or are named a
     }
   }
 });
+
+test('internationalised messages are taken octet for octet with SMTPUTF8, and their senders need it (RFC 6531, corpus eai)', (t) => {
+  const folder = corpora('eai');
+  if (folder === null) return t.skip(notRun);
+  const files = fs.readdirSync(folder).filter((name) => !/\.md$/.test(name));
+  assert.equal(files.length, 6);
+  for (const name of files) {
+    const octets = Buffer.from(
+      fs.readFileSync(path.join(folder, name)).toString('latin1').replace(/\r?\n/g, '\r\n'),
+      'latin1',
+    );
+    const from = /^From:.*?<?([^<>\s"]+@[^<>\s"]+?)>?\r$/m.exec(octets.toString('utf8'))?.[1] ?? '';
+    assert.notEqual(from, '', name);
+    const stuffed = octets.toString('latin1').replace(/^\./gm, '..');
+    const dialogue = (parameter: string): Dialogue =>
+      new Dialogue().send(
+        Buffer.concat([
+          Buffer.from(`EHLO x\r\nMAIL FROM:<${from}>${parameter}\r\nRCPT TO:<c@d.example>\r\nDATA\r\n`),
+          Buffer.from(`${stuffed}\r\n.\r\n`, 'latin1'),
+        ]),
+        [40, 90, 140],
+      );
+    const taken = dialogue(' SMTPUTF8');
+    assert.equal(taken.delivered[0]?.body, `${octets.toString('latin1')}\r\n`, name);
+    assert.equal(taken.delivered[0]?.transaction.mailFrom, from);
+    assert.equal(taken.delivered[0]?.transaction.protocol, 'UTF8SMTP');
+    const isForeign = /[^\0-\x7f]/.test(from);
+    assert.equal(dialogue('').delivered.length, isForeign ? 0 : 1, name);
+  }
+});

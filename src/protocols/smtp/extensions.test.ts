@@ -387,7 +387,7 @@ test('XFORWARD holds for one transaction; what the relay does not know is not ma
   const dialogue = greeted({ peer: relay });
   dialogue.send(
     'XFORWARD NAME=[UNAVAILABLE] ADDR=203.0.113.9\r\nXFORWARD HELO=mx.peer.example PROTO=SMTP PORT=[UNAVAILABLE] SOURCE=REMOTE IDENT=3F2+2B\r\n' +
-      `${envelope}DATA\r\n.\r\n${envelope}DATA\r\n.\r\nXFORWARD SOURCE=LOCAL\r\n${envelope}DATA\r\n.\r\n`,
+      `${envelope}DATA\r\n.\r\n${envelope}DATA\r\n.\r\nXFORWARD ADDR=[UNAVAILABLE] SOURCE=LOCAL\r\n${envelope}DATA\r\n.\r\n`,
   );
   const via = [{ by: 'XFORWARD', address: '192.0.2.1' }];
   assert.deepEqual(

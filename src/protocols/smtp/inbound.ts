@@ -9,7 +9,7 @@ export interface Via {
 
 /** Who gives us mail: as the connection says, or as those in `via` say. */
 export interface TransactionPeer {
-  /** an IP address; empty on a Unix socket, and where a relay does not know it or made the message itself */
+  /** an IP address; empty on a Unix socket, and where a relay does not know it */
   readonly address: string;
   readonly port: number;
   /** a host name that a relay claims, or null; we look none up */

@@ -9,8 +9,6 @@ export interface RelayClaim {
   helo?: string | null;
   /** what the client spoke with the relay */
   protocol?: 'SMTP' | 'ESMTP' | null;
-  /** the relay made the message itself: there is no client */
-  isLocal?: boolean;
 }
 
 const names = {
@@ -66,7 +64,7 @@ const take = (claim: RelayClaim, name: string, value: string | null): boolean =>
       return upper === null || claim.protocol !== null;
     }
     case 'SOURCE':
-      claim.isLocal = value?.toUpperCase() === 'LOCAL';
+      // Whether the relay treats the client as one of its own; who it is stands in the others.
       return value === null || /^(?:LOCAL|REMOTE)$/i.test(value);
     // The relay's queue id and the address that the client reached: nothing of ours depends on them.
     default:

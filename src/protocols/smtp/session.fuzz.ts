@@ -1,7 +1,7 @@
 import { cutsOfSize, Dialogue, type DialogueOptions, testTls } from './dialogue.ts';
 
 /**
- * The engine in each of its states: the first octet chooses the state that the others meet, the second how they are cut.
+ * The engines of SMTP and LMTP in each of their states: the first octet chooses the state that the others meet, the second how they are cut.
  *
  * `Dialogue` throws when the effects come in an order that the session promises not to give; the whole and the cut octets
  * must end in the same place.
@@ -20,6 +20,31 @@ const states: readonly { before: string; options: DialogueOptions }[] = [
     options: { settings: { receivedMax: 1 } },
   },
   { before: 'EHLO x\r\nSTARTTLS\r\n', options: {} },
+  {
+    before: 'EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 7\r\nA: b\r\n\r',
+    options: { settings: { sizeBytesMax: 300 } },
+  },
+  {
+    before: 'EHLO x\r\nMAIL FROM:<a@b> BODY=BINARYMIME\r\nRCPT TO:<c@d>\r\nBDAT 3\r\nabc',
+    options: { settings: { binarymime: true, receivedMax: 1 } },
+  },
+  { before: '', options: { settings: { protocol: 'lmtp', mailsMax: 3 } } },
+  {
+    before: 'LHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nRCPT TO:<e@f>\r\nDATA\r\n',
+    options: {
+      settings: { protocol: 'lmtp', sizeBytesMax: 300 },
+      outcome: () => ({
+        kind: 'accepted',
+        id: 'i',
+        sha256Hex: 'h',
+        except: new Map([[1, { kind: 'refused', code: 452, enhanced: '4.2.2', text: 'Over quota' }]]),
+      }),
+    },
+  },
+  {
+    before: 'EHLO x\r\n',
+    options: { peer: { address: '192.0.2.1', port: 25, isTrustedRelay: true }, tls: testTls },
+  },
   {
     before: 'HELO x\r\n',
     options: { tls: testTls, settings: { lineBytesMax: 40, endlessLineBytesMax: 80 } },
@@ -46,7 +71,26 @@ export const seeds: Uint8Array[] = [
   text('\x05\x04Received: a', 'Received: b', '', '.', 'RSET', ''),
   text('\x04\x01a\nb', '.\r.', '.', ''),
   text('\x06\x02EHLO y', 'MAIL FROM:<a@b>', ''),
-  text('\x07\x07MAIL FROM:<aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@b>', 'NOOP', 'GET / HTTP/1.0', ''),
+  text('\x07\x02BDAT 3\r\nxyzBDAT 0 LAST', 'MAIL FROM:<>', 'RCPT TO:<a@b>', 'BDAT 4 LAST', 'a', 'QUIT', ''),
+  text('\x07\x01\nBDAT 2\r\n\r', '', 'RSET', 'BDAT 300', ''),
+  text('\x08\x03BDAT 5 LAST\r\n\r\0\n\n\rNOOP', ''),
+  text(
+    '\x09\x02LHLO x',
+    'MAIL FROM:<> RET=FULL ENVID=a+2B',
+    'RCPT TO:<a@b> NOTIFY=NEVER ORCPT=rfc822;a+2Bb',
+    'BDAT 1 LAST',
+    'xRSET',
+    '',
+  ),
+  text('\x0a\x01x', '.', 'MAIL FROM:<>', ''),
+  text(
+    '\x0b\x04XCLIENT ADDR=203.0.113.9 NAME=[UNAVAILABLE]',
+    'EHLO y',
+    'XFORWARD HELO=a+2Eb SOURCE=LOCAL',
+    'MAIL FROM:<> REQUIRETLS',
+    '',
+  ),
+  text('\x0c\x07MAIL FROM:<aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@b>', 'NOOP', 'GET / HTTP/1.0', ''),
 ];
 
 export const run = (data: Uint8Array): void => {

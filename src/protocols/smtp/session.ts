@@ -519,7 +519,6 @@ class Session implements SmtpSession {
     const via = before.via.some((each) => each.by === by)
       ? before.via
       : [...before.via, { by, address: this.#connected.address }];
-    if (claim.isLocal === true) return { address: '', port: 0, name: null, via };
     return {
       address: claim.address === undefined ? before.address : (claim.address ?? ''),
       // A port belongs to an address.
