@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { sha256, sha256Is } from './index.ts';
+import { sha256, sha256Is, sha256OfText } from './index.ts';
 
 test('a digest is what a hash object makes of the same octets, wherever they lie (FIPS 180-4)', () => {
   fc.assert(
@@ -31,4 +31,9 @@ test('digests do not share memory', () => {
   sha256(new Uint8Array([2]));
   assert.deepEqual(first, copy);
   assert.equal(first.byteLength, first.buffer.byteLength);
+});
+
+test('a text has the digest of its UTF-8', () => {
+  for (const text of ['', 'abc', 'é 封泥 \u{1f600}', 'x'.repeat(5_000)])
+    assert.deepEqual(sha256OfText(text), sha256(new TextEncoder().encode(text)));
 });

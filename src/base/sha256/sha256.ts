@@ -6,12 +6,10 @@ import { hash } from 'node:crypto';
 const digestBytes = 32;
 
 /** The digest, in memory of its own. @source FIPS 180-4 §6.2 */
-export const sha256 = (octets: Uint8Array): Uint8Array => {
-  const text = hash('sha256', octets, 'latin1');
-  const digest = new Uint8Array(digestBytes);
-  for (let at = 0; at < digestBytes; at++) digest[at] = text.charCodeAt(at);
-  return digest;
-};
+export const sha256 = (octets: Uint8Array): Uint8Array => octetsOf(hash('sha256', octets, 'latin1'));
+
+/** The digest of a text in UTF-8. */
+export const sha256OfText = (text: string): Uint8Array => octetsOf(hash('sha256', text, 'latin1'));
 
 /** Whether octets have this digest. @source FIPS 180-4 §6.2 */
 export const sha256Is = (octets: Uint8Array, expected: Uint8Array): boolean => {
@@ -20,4 +18,10 @@ export const sha256Is = (octets: Uint8Array, expected: Uint8Array): boolean => {
   let differences = 0;
   for (let at = 0; at < digestBytes; at++) differences |= (expected[at] as number) ^ text.charCodeAt(at);
   return differences === 0;
+};
+
+const octetsOf = (text: string): Uint8Array => {
+  const digest = new Uint8Array(digestBytes);
+  for (let at = 0; at < digestBytes; at++) digest[at] = text.charCodeAt(at);
+  return digest;
 };

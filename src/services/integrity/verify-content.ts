@@ -1,7 +1,8 @@
-import { createHash } from 'node:crypto';
-import { equalBytes, hex, latin1, utf8 } from '#base/bytes';
+import { createHash, type Hash } from 'node:crypto';
+import { equalBytes, hex, latin1 } from '#base/bytes';
 import { canonicalJson, type JsonObject, parseCanonicalJson } from '#base/canonical-json';
 import { FengniError } from '#base/errors';
+import { sha256, sha256OfText } from '#base/sha256';
 import type { MessageParser } from '#services/mailstore';
 import {
   type DeliverContent,
@@ -22,7 +23,7 @@ import {
   type Leaf,
   type MessageLeaf,
   messageId,
-  parseBase64,
+  parseHash,
   parseLeaf,
   saltBytes,
   verifyRecipient,
@@ -87,12 +88,15 @@ export class ContentCheck {
     this.#parser = options.parser;
   }
 
-  /** @param open false leaves the octets of a message closed: its stored hash was compared already */
-  async frame(frame: Frame, open: boolean): Promise<ContentOutcome> {
+  /**
+   * @param known the frame's leaf, where it has been read already
+   * @param open false leaves the octets of a message closed: its stored hash was compared already
+   */
+  async frame(frame: Frame, known: Leaf | null, open: boolean): Promise<ContentOutcome> {
     let id: string | null = null;
     try {
       const { type, key } = frame.head.record;
-      const leaf = frame.leaf.length === 0 ? null : parseLeaf(frame.leaf);
+      const leaf = known ?? (frame.leaf.length === 0 ? null : parseLeaf(frame.leaf));
       if (leaf !== null && isMessageLeaf(leaf)) id = messageId(leaf.msg);
       if (type === frameTypes.MSG && !open) {
         this.counts.unchecked += 1;
@@ -152,14 +156,18 @@ export class ContentCheck {
     octets: AsyncIterable<Uint8Array>,
     into: { digest: Uint8Array | null; octets: number },
   ): Promise<ParsedMessage> {
-    const hash = createHash('sha256');
     const parser = this.#parser();
+    // Most messages are one piece: a hash object for each would cost more than the hash.
+    let only: Uint8Array | null = null;
+    let hash: Hash | null = null;
     for await (const piece of octets) {
-      hash.update(piece);
+      if (hash !== null) hash.update(piece);
+      else if (only === null) only = piece;
+      else hash = createHash('sha256').update(only).update(piece);
       parser.write(piece);
       into.octets += piece.length;
     }
-    into.digest = hash.digest();
+    into.digest = hash !== null ? hash.digest() : sha256(only ?? new Uint8Array(0));
     return parser.end();
   }
 
@@ -181,10 +189,9 @@ export class ContentCheck {
       ['aut', head.aut, leaf.aut],
     ] as const;
     for (const [field, text, commitment] of texts)
-      if (!opensText(field, head.salts[field], utf8(text), commitment))
-        return `commitment ${field} of the leaf`;
-    const preSalt = parseBase64(head.salts.pre);
-    if (leaf.kind === 'added' && !opensText('pre', head.salts.pre, utf8(''), leaf.pre))
+      if (!opensText(field, head.salts[field], text, commitment)) return `commitment ${field} of the leaf`;
+    const preSalt = parseHash(head.salts.pre);
+    if (leaf.kind === 'added' && !opensText('pre', head.salts.pre, '', leaf.pre))
       return 'commitment pre of the leaf';
     this.#known.set(seq, { leaf, preSalt });
     if (this.#known.size > knownMessagesMax) this.#known.delete(this.#known.keys().next().value as number);
@@ -217,7 +224,7 @@ export class ContentCheck {
     const body = parseCanonicalJson(await this.#openHead(frame)) as JsonObject;
     const { event, evt } = body;
     if (typeof evt !== 'string' || event === undefined) return 'body of an administrative event';
-    return opensText('evt', evt, utf8(canonicalJson(event)), leaf.evt) ? null : 'commitment evt of the leaf';
+    return opensText('evt', evt, canonicalJson(event), leaf.evt) ? null : 'commitment evt of the leaf';
   }
 
   async #openHead(frame: Frame): Promise<Uint8Array> {
@@ -245,19 +252,12 @@ const opensDigest = (
   digest: Uint8Array,
   commitment: Uint8Array,
 ): boolean => {
-  const octets = parseBase64(salt);
+  const octets = parseHash(salt);
   return octets?.length === saltBytes && equalBytes(commit(field, octets, digest), commitment);
 };
 
-const opensText = (
-  field: CommittedField,
-  salt: string,
-  text: Uint8Array,
-  commitment: Uint8Array,
-): boolean => {
-  const octets = parseBase64(salt);
-  return octets?.length === saltBytes && equalBytes(commitContent(field, octets, text), commitment);
-};
+const opensText = (field: CommittedField, salt: string, text: string, commitment: Uint8Array): boolean =>
+  opensDigest(field, salt, sha256OfText(text), commitment);
 
 /** From the start of our `Received` to the end of `Fengni-Seal`; above it stands what only this copy has. */
 const commonPart = (prefix: Uint8Array): Uint8Array => {
@@ -268,8 +268,8 @@ const commonPart = (prefix: Uint8Array): Uint8Array => {
 
 const isRecipient = ({ address, recipient }: DeliverContent, leaf: MessageLeaf): boolean => {
   if (recipient === null) return false;
-  const salt = parseBase64(recipient.salt);
-  const path = recipient.path.map((hash) => parseBase64(hash) ?? new Uint8Array(0));
+  const salt = parseHash(recipient.salt);
+  const path = recipient.path.map((hash) => parseHash(hash) ?? new Uint8Array(0));
   return (
     salt?.length === saltBytes &&
     verifyRecipient(leaf.rcp, { address, salt }, { index: recipient.index, path })

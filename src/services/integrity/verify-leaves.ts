@@ -33,6 +33,8 @@ export interface LeafFrame {
   leafIndex: number | null;
   recordHash: Uint8Array;
   leaf: Uint8Array;
+  /** of the leaf, as it was found right */
+  leafHash: Uint8Array;
   /** the body of HEAD, else null */
   note: Uint8Array | null;
 }
@@ -186,7 +188,7 @@ export class LeafTrack implements GenerationLeaves {
     if (index !== this.count) this.whole = false;
     this.count = index + 1;
     if (this.whole) {
-      this.#range.append(leafHash(frame.leaf));
+      this.#range.append(frame.leafHash);
       this.#edges.set(this.count, this.#range.copy());
       this.#edges.delete(this.count - edgesMax);
       if (this.#wanted.has(this.count)) this.roots.set(this.count, this.#range.root());

@@ -12,6 +12,7 @@ import {
   type Frame,
   openKeyReader,
   openSegmentReader,
+  type SegmentReader,
 } from '#store/log';
 import { frameTypes, largeFileName, parseCommitBody, parseSegmentFileName, places } from '#store/segments';
 import {
@@ -188,6 +189,9 @@ class Walk {
   readonly #ledgers: LedgerCheck[] = [];
   #group: { frame: CheckedFrame; file: string }[] = [];
   #generation = 0;
+  #file = '';
+  #segment = 0;
+  #ahead: Awaited<ReturnType<SegmentReader['readAhead']>> | null = null;
 
   constructor(options: VerifyOptions, parts: WalkParts) {
     this.#options = options;
@@ -195,7 +199,7 @@ class Walk {
   }
 
   async frame(frame: CheckedFrame, file: string): Promise<void> {
-    this.#group.push({ frame: { ...frame, leaf: frame.leaf.slice() }, file });
+    this.#group.push({ frame, file });
     if (frame.head.record.type !== frameTypes.COMMIT) return;
     const group = this.#group;
     this.#group = [];
@@ -280,6 +284,7 @@ class Walk {
       leafIndex: record.leafIndex,
       recordHash,
       leaf: checked.leaf,
+      leafHash: record.leafHash,
       note: isHead ? (checked.clearBody ?? utf8('')) : null,
     });
     if (record.leafIndex !== null) {
@@ -296,7 +301,7 @@ class Walk {
     const place = { file, offset: checked.offset, seq };
     let outcome: Awaited<ReturnType<ContentCheck['frame']>>;
     try {
-      outcome = await content.frame(await this.#read(checked, file), open);
+      outcome = await content.frame(await this.#read(checked, file), leaf, open);
     } catch (error) {
       if (!(error instanceof FengniError) || error.code !== 'frame-damaged') throw error;
       outcome = { kind: 'wrong', what: error.subject, id: null };
@@ -368,14 +373,39 @@ class Walk {
     return seqs;
   }
 
-  #read({ head, offset }: CheckedFrame, file: string): Promise<Frame> {
-    const segment = parseSegmentFileName(file.slice('segments/'.length))?.firstSeq ?? 0;
-    return this.#parts.segments.readFrame(
-      { segment, offset, lengthBytes: head.lengthBytes },
-      head.record.seq,
-    );
+  /** The frame with its octets, as `checkSegments` has checked it; what is large is read by its parts when it is opened. */
+  async #read(checked: CheckedFrame, file: string): Promise<Frame> {
+    const { segments } = this.#parts;
+    const { head, offset } = checked;
+    if (file !== this.#file) {
+      this.#file = file;
+      this.#segment = parseSegmentFileName(file.slice('segments/'.length))?.firstSeq ?? 0;
+    }
+    const address = { segment: this.#segment, offset, lengthBytes: head.lengthBytes };
+    const isClear = head.record.key === null;
+    // Of a clear frame the body counts that was hashed; of a sealed one, head and octets prove themselves when they are opened.
+    if (head.lengthBytes > aheadBytes || (isClear && checked.clearBody === null))
+      return segments.readFrame(address, head.record.seq);
+    let octets = this.#ahead?.octets(address) ?? null;
+    if (octets === null) {
+      // The frames that follow lie behind it, and are asked for next.
+      this.#ahead = await segments.readAhead([{ ...address, lengthBytes: aheadBytes }]);
+      octets = this.#ahead.octets(address);
+    }
+    if (octets === null) return segments.readFrame(address, head.record.seq);
+    return {
+      address,
+      head,
+      leaf: checked.leaf,
+      storedHead: octets.subarray(head.headAt, head.octetsAt),
+      clearBody: isClear ? checked.clearBody : null,
+      storedOctets: octets.subarray(head.octetsAt, head.endAt),
+    };
   }
 }
+
+/** octets read at once for frames that lie behind each other; a larger one is read by its parts */
+const aheadBytes = 128 * 1024;
 
 const meaningful: ReadonlySet<number> = new Set([
   frameTypes.MSG,

@@ -10,7 +10,7 @@ import {
   type MessageRow,
 } from '#store/index';
 import { openHead, openKeyReader, openSegmentReader, type SegmentReader } from '#store/log';
-import { isMessageLeaf, messageId, parseBase64, parseLeaf } from '#trust/seal';
+import { isMessageLeaf, messageId, parseHash, parseLeaf } from '#trust/seal';
 
 /** One original, open for reading. */
 export interface MessageBody {
@@ -127,8 +127,8 @@ export const openBodyReaders = (options: { io: Io; folder: string; shard: number
 const tableOf = (head: MessageContent): Uint8Array => {
   const table = new Uint8Array(head.chunks.length * 32);
   for (const [at, chunk] of head.chunks.entries()) {
-    const hash = parseBase64(chunk);
-    if (hash?.length !== 32) {
+    const hash = parseHash(chunk);
+    if (hash === null) {
       throw new FengniError('frame-content-damaged', {
         subject: 'the chunk table of a message',
         remedy: 'run "fengni verify --repair"',

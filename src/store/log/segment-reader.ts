@@ -40,6 +40,8 @@ export interface Frame {
   clearBody: Uint8Array | null;
   /** the stored octets when the frame is small enough to have been read at once, else null */
   storedOctets: Uint8Array | null;
+  /** the head in clear, once `openHead` has checked it */
+  openedHead?: Uint8Array;
 }
 
 /** Octets of frames that were read before they were asked for; for the command at hand, and then dropped. */
@@ -293,9 +295,11 @@ export const messageIdOf = (frame: Pick<Frame, 'leaf'>): string | null => {
  * @throws {FengniError} `frame-damaged`, `payload-damaged`
  */
 export const openHead = (frame: Frame, fileKey: Uint8Array): Uint8Array => {
+  if (frame.openedHead !== undefined) return frame.openedHead;
   const plain = openWholePayload(fileKey, frame.storedHead);
   if (!sha256Is(plain, frame.head.record.bodyCommitment))
     throw damaged(frame.address, segmentFileName(frame.address.segment, 0), 'bodyCommitment');
+  frame.openedHead = plain;
   return plain;
 };
 

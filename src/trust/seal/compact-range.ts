@@ -49,7 +49,10 @@ export class CompactRange {
   }
 
   copy(): CompactRange {
-    return new CompactRange(this.#size, this.#hashes);
+    const copy = new CompactRange();
+    copy.#size = this.#size;
+    copy.#hashes.push(...this.#hashes);
+    return copy;
   }
 
   /** 8 octets of size, then the hashes. */
