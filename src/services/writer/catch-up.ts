@@ -37,7 +37,17 @@ export const catchUp = async (options: CatchUpOptions): Promise<void> => {
     options.snapshots && isFar
       ? await planSnapshots(log, index.appliedSeq() + 1, index, options.readers)
       : noPlan;
-  if (!(await replay(options, from, plan))) {
+  const outcome = await replay(options, from, plan);
+  if (outcome === 'of lost frames') {
+    logger.error('projections know frames that were given up as lost, and are made again', {
+      index: index.appliedSeq(),
+      directory: directory.appliedSeq(),
+    });
+    index.clear();
+    directory.clear();
+    return catchUp(options);
+  }
+  if (outcome === 'no snapshot') {
     // The group that it stood in is not believed, or its file was lost.
     logger.warn('a planned snapshot was not reached; everything is made from its own frames', { from, last });
     index.clear();
@@ -46,8 +56,15 @@ export const catchUp = async (options: CatchUpOptions): Promise<void> => {
   logger.info('projections caught up with the log', { from, to: last, snapshots: plan.byKey.size });
 };
 
-/** @returns false when a snapshot of the plan was not met: the index lacks what it says */
-const replay = async (options: CatchUpOptions, from: number, plan: SnapshotPlan): Promise<boolean> => {
+/**
+ * @returns `no snapshot` when a snapshot of the plan was not met: the index lacks what it says; `of lost frames` when a projection has
+ * applied a seq that no frame has: the log began a new generation without it
+ */
+const replay = async (
+  options: CatchUpOptions,
+  from: number,
+  plan: SnapshotPlan,
+): Promise<'done' | 'no snapshot' | 'of lost frames'> => {
   const { log, index, directory, readers, logger } = options;
   let events: LogEvent[] = [];
   let upTo = 0;
@@ -58,11 +75,15 @@ const replay = async (options: CatchUpOptions, from: number, plan: SnapshotPlan)
     events = [];
   };
   const indexed = index.appliedSeq();
+  const known = Math.max(indexed, directory.appliedSeq());
+  let next = from;
   let restored = 0;
   const keyless: { seq: number; key: KeyRef | null }[] = [];
   const named = new Set<string>();
   for await (const frame of log.scan(from)) {
     const { seq, type, key } = frame.head.record;
+    if (seq > next && known >= next) return 'of lost frames';
+    next = seq + 1;
     // Mail that the index has already is not parsed again because the directory lags.
     if (seq <= indexed && !directoryTypes.has(type)) {
       upTo = seq;
@@ -95,12 +116,12 @@ const replay = async (options: CatchUpOptions, from: number, plan: SnapshotPlan)
   }
   upTo = Math.max(upTo, log.durableSeq);
   flush(upTo);
-  if (restored < plan.byKey.size) return false;
+  if (restored < plan.byKey.size) return 'no snapshot';
   for (const { seq, key } of keyless) {
     if (key !== null && named.has(keyName(key))) continue;
     logger.error('the key of a frame is destroyed and nothing erased it; run "fengni verify"', { seq });
   }
-  return true;
+  return 'done';
 };
 
 /** ROW and ERASED: what the directory follows */
