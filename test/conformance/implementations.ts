@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { serialize } from 'node:v8';
 import { utf8 } from '#base/bytes';
 import type { Directory, MailIndex } from '#store/index';
@@ -25,6 +26,10 @@ export interface ProjectionStore {
   after(end: { kind: 'kill' } | { kind: 'power'; lost: number }): ProjectionStore;
   /** one of the two is lost; nothing is open */
   drop(port: 'index' | 'directory'): void;
+  /** whether some reader keeps what was written since from being written back where it belongs */
+  isHeldBack(): boolean;
+  /** makes a reader that does; null where nothing of the kind can be. @returns what ends it */
+  holdBack(): (() => void) | null;
   /** every octet that it keeps, for whoever searches it for what must be gone */
   octets(): Uint8Array[];
   /** puts it into a data folder on a real disk, where that is how it is kept; false where it is not */
@@ -92,6 +97,14 @@ class MemoryStore implements ProjectionStore {
     this.#entries = this.#entries.filter((entry) => entry.port !== port);
   }
 
+  isHeldBack(): boolean {
+    return false;
+  }
+
+  holdBack(): null {
+    return null;
+  }
+
   octets(): Uint8Array[] {
     const { index, directory } = this.#open ?? this.open(false);
     const rows = index
@@ -113,9 +126,11 @@ class MemoryStore implements ProjectionStore {
 export const memory: Implementation = { name: 'memory', create: () => new MemoryStore() };
 
 const databases = ['index.db', 'state.db'] as const;
+/** What survives is said by the store itself: a disk that really syncs would cost minutes. */
+const folderOfFolders = fs.existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir();
 
 class SqliteStore implements ProjectionStore {
-  readonly #folder = fs.mkdtempSync(path.join(os.tmpdir(), 'fengni-conformance-'));
+  readonly #folder = fs.mkdtempSync(path.join(folderOfFolders, 'fengni-conformance-'));
   readonly #opened: { close(): void }[] = [];
 
   #file(name: string): string {
@@ -162,6 +177,22 @@ class SqliteStore implements ProjectionStore {
   drop(port: 'index' | 'directory'): void {
     const name = port === 'index' ? 'index.db' : 'state.db';
     for (const suffix of ['', '-wal', '-shm']) fs.rmSync(this.#file(name + suffix), { force: true });
+  }
+
+  isHeldBack(): boolean {
+    const db = new DatabaseSync(this.#file('index.db'), { timeout: 0 });
+    try {
+      return db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()?.['busy'] !== 0;
+    } finally {
+      db.close();
+    }
+  }
+
+  holdBack(): () => void {
+    const db = new DatabaseSync(this.#file('index.db'), { readOnly: true });
+    db.exec('BEGIN');
+    db.prepare('SELECT count(*) FROM placement').get();
+    return () => db.close();
   }
 
   octets(): Uint8Array[] {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { hash } from 'node:crypto';
 import { silentLogger } from '#base/logger';
 import { openAccessGate } from '#services/access';
 import { createPop3Login } from '#services/maildrop';
@@ -20,15 +21,18 @@ interface Cuts {
   whole: number;
 }
 
+/** `fengni index dump`, as one hash: that of 20,000 lines is compared often. */
+const digest = (world: World): string => hash('sha256', world.dump().join('\n'));
+
 /**
  * Does something that is one group, then starts again from what a cut in the middle of that group leaves: the log up to any of its octets,
  * its key slots there or not. Each start finds all of it or nothing.
  */
 const allOrNone = async (world: World, operation: () => Promise<unknown>, cuts: Cuts): Promise<void> => {
-  const before = { files: world.machine.contents(data), dump: world.dump(), seq: world.index.appliedSeq() };
+  const before = { files: world.machine.contents(data), dump: digest(world), seq: world.index.appliedSeq() };
   const groups = world.index.appliedSeq();
   await operation();
-  const after = { files: world.machine.contents(data), dump: world.dump(), seq: world.index.appliedSeq() };
+  const after = { files: world.machine.contents(data), dump: digest(world), seq: world.index.appliedSeq() };
   assert.ok(after.seq > groups);
   const grown = [...after.files].filter(
     ([name, octets]) => name.endsWith('.fseg') && octets.length !== (before.files.get(name)?.length ?? 0),
@@ -102,7 +106,7 @@ const allOrNone = async (world: World, operation: () => Promise<unknown>, cuts: 
       await other.start();
       const isAll = other.index.appliedSeq() === after.seq;
       assert.ok(isAll || other.index.appliedSeq() === before.seq);
-      assert.deepEqual(other.dump(), isAll ? after.dump : before.dump, `cut at ${place - from} of ${length}`);
+      assert.equal(digest(other), isAll ? after.dump : before.dump, `cut at ${place - from} of ${length}`);
     } finally {
       await other.end();
     }
@@ -160,7 +164,7 @@ export const point2: Point = {
       'a message for 100 recipients',
       async () => {},
       (world) => world.deliver(mail('for all'), hundred),
-      { places: 8, whole: 1 },
+      { places: 5, whole: 0 },
       ['ann', ...hundred],
     ),
     cutCase(

@@ -25,7 +25,14 @@ import {
   type SimFault,
   SimFs,
 } from '#store/durable';
-import { encodeRow, type MailboxRow, type MailIndex, type MessageRow, type PlacementRow } from '#store/index';
+import {
+  encodeRow,
+  type LogEvent,
+  type MailboxRow,
+  type MailIndex,
+  type MessageRow,
+  type PlacementRow,
+} from '#store/index';
 import { openSpool } from '#store/large';
 import { type GapInfo, gapSeqs, type KnownHead, type LogRefusal, newGeneration } from '#store/log';
 import { createMemoryDirectory } from '#store/memory';
@@ -95,6 +102,8 @@ export class World {
   onSigning: ((outcome: SealerOutcome | null) => void | Promise<void>) | null = null;
   /** told when the index, and with it every reader, has learnt of something up to a `seq` */
   onShown: ((seq: number) => void) | null = null;
+  /** told what is applied to the index */
+  onApply: ((events: readonly LogEvent[]) => void) | null = null;
   /** why the writer gave up */
   failure: FengniError | null = null;
   sealer: Sealer | null = null;
@@ -225,7 +234,7 @@ export class World {
 
   /** Starts writer and sealer. @returns the refusal of the log, null where it opens */
   async tryStart(
-    more: { fresh?: boolean; knownHeads?: readonly KnownHead[] } = {},
+    more: { fresh?: boolean; knownHeads?: readonly KnownHead[]; snapshots?: boolean } = {},
   ): Promise<LogRefusal | null> {
     const { io } = this;
     this.failure = null;
@@ -246,6 +255,7 @@ export class World {
       },
       sealer: { advance: (request) => this.#advance(request) },
       knownHeads: more.knownHeads ?? own,
+      ...(more.snapshots === undefined ? {} : { useSnapshots: more.snapshots }),
       recoverableDays: this.options.recoverableDays ?? 14,
       logger: silentLogger,
       // A case says when heads are made: `seal`.
@@ -263,6 +273,7 @@ export class World {
   #watched({ index, directory }: Projections): Projections {
     const apply: MailIndex['apply'] = (...call) => {
       index.apply(...call);
+      this.onApply?.(call[0]);
       this.onShown?.(call[1]);
     };
     return { index: { ...index, apply }, directory };
