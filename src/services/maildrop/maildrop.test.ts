@@ -76,3 +76,84 @@ test('a good message comes whole, an empty one with no octet', async () => {
   assert.ok(empty.kind === 'found');
   assert.deepEqual(await Array.fromAsync(empty.octets), []);
 });
+
+/** Messages of 1,000 octets in the INBOX; `asked` says what was asked for, in order. */
+const openSeveral = async (count: number, damagedRow: number | null = null, lengthBytes = 1_000) => {
+  const asked: string[] = [];
+  const rowOf = (emailSeq: number) => ({ emailSeq, at: { lengthBytes }, message: { at: { lengthBytes } } });
+  const index = {
+    mailboxByName: () => ({ id: 'm' }),
+    placements: () =>
+      Array.from({ length: count }, (_, at) => ({ uid: at + 1, emailSeq: at, sizeBytes: 6, uidl: `u${at}` })),
+    placementsByUid: () => [{}],
+    emails: (seqs: number[]) => {
+      if (damagedRow !== null && seqs.includes(damagedRow))
+        throw new FengniError('index-row-damaged', { subject: 'a row', remedy: 'rebuild' });
+      asked.push(`rows ${seqs.join(' ')}`);
+      return seqs.map(rowOf);
+    },
+  } as unknown as MailIndex;
+  const gate = {
+    openAsOwner: async (_: string, email: { emailSeq: number }, ahead?: string) => {
+      asked.push(`open ${email.emailSeq}${ahead === undefined ? '' : ` in ${ahead}`}`);
+      return {
+        kind: 'found',
+        sizeBytes: 6,
+        prefixBytes: 0,
+        read: async function* () {
+          yield utf8('abcdef');
+        },
+      };
+    },
+    readAhead: async (rows: { emailSeq: number }[]) => rows.map(({ emailSeq }) => emailSeq).join(' '),
+  } as unknown as AccessGate;
+  const login = createPop3Login({
+    login: { verify: async () => ({ kind: 'granted', account: 'a' }) } as never,
+    index,
+    gate,
+    writer: { expunge: async () => assert.fail('nothing is removed here') },
+    logger: silent,
+  });
+  const outcome = await login.verify({
+    user: 'a',
+    password: 'b',
+    peer: { address: '::1', port: 1 },
+  } as never);
+  assert.ok(outcome.kind === 'granted');
+  return { maildrop: outcome.maildrop, asked };
+};
+
+test('who takes message after message has the next ones read together, and each message opened by itself', async () => {
+  const { maildrop, asked } = await openSeveral(4);
+  for (const at of [0, 1, 2, 3]) assert.equal((await maildrop.open(at)).kind, 'found');
+  assert.deepEqual(asked, [
+    'rows 0',
+    'open 0',
+    'rows 1 2 3',
+    'open 1 in 1 2 3',
+    'open 2 in 1 2 3',
+    'open 3 in 1 2 3',
+  ]);
+});
+
+test('who takes messages in any order has nothing read in vain', async () => {
+  const { maildrop, asked } = await openSeveral(9);
+  for (const at of [8, 3, 5]) assert.equal((await maildrop.open(at)).kind, 'found');
+  assert.deepEqual(asked, ['rows 8', 'open 8', 'rows 3', 'open 3', 'rows 5', 'open 5']);
+});
+
+test('no more than 64 KiB is read before it is asked for', async () => {
+  const { maildrop, asked } = await openSeveral(40, null, 10_000);
+  for (const at of [0, 1, 2, 3, 4]) await maildrop.open(at);
+  assert.deepEqual(
+    asked.filter((each) => each.startsWith('open')),
+    ['open 0', 'open 1 in 1 2 3', 'open 2 in 1 2 3', 'open 3 in 1 2 3', 'open 4 in 4 5 6'],
+  );
+});
+
+test('a damaged row takes no other message with it', async () => {
+  const { maildrop } = await openSeveral(4, 2);
+  const kinds: string[] = [];
+  for (const at of [0, 1, 2, 3]) kinds.push((await maildrop.open(at)).kind);
+  assert.deepEqual(kinds, ['found', 'found', 'damaged', 'found']);
+});

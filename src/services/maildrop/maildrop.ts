@@ -1,12 +1,15 @@
 import { FengniError } from '#base/errors';
 import type { Logger } from '#base/logger';
 import type { Maildrop, OpenedMessage, Pop3Login, QuitOutcome } from '#protocols/pop3';
-import type { AccessGate } from '#services/access';
+import type { AccessGate, ReadAhead } from '#services/access';
 import type { Login } from '#services/login';
 import type { MailstoreWriter } from '#services/mailstore';
-import { formatUidSet, type MailIndex } from '#store/index';
+import { type EmailRow, formatUidSet, type MailIndex } from '#store/index';
 
 const pageSize = 1_000;
+/** messages and octets that are read before a client asks for them; a session that waits holds so much */
+const rowsAheadMax = 32;
+const bytesAheadMax = 64 * 1024;
 
 /** Lets a POP3 session into an account's INBOX. */
 export const createPop3Login = (options: {
@@ -46,14 +49,45 @@ const openMaildrop = (
   }
   const { mailbox, entries } = snapshot;
 
+  /** the message that was opened last, and what was read of those behind it */
+  let last = -1;
+  let ahead: { from: number; rows: ReadonlyMap<number, EmailRow>; octets: ReadAhead } | null = null;
+
+  /** Who takes one message after the other takes the next ones too: they are read together. */
+  const rowOf = async (
+    at: number,
+    entry: Entry,
+  ): Promise<{ email: EmailRow | undefined; octetsAhead?: ReadAhead }> => {
+    const isNext = at > 0 && at === last + 1;
+    last = at;
+    let email = ahead?.rows.get(entry.emailSeq);
+    if (email === undefined && isNext) {
+      ahead = null;
+      const rows = rowsAhead(index, entries.slice(at, at + rowsAheadMax));
+      if (rows.length > 1) {
+        const octets = await gate.readAhead(rows);
+        ahead = { from: at, rows: new Map(rows.map((row) => [row.emailSeq, row])), octets };
+        email = ahead.rows.get(entry.emailSeq);
+      }
+    }
+    if (ahead !== null && email !== undefined) {
+      const found = { email, octetsAhead: ahead.octets };
+      // what has been read and is used up need not be kept
+      if (at - ahead.from + 1 >= ahead.rows.size) ahead = null;
+      return found;
+    }
+    [email] = index.emails([entry.emailSeq]);
+    return { email };
+  };
+
   const open = async (at: number): Promise<OpenedMessage> => {
     const entry = entries[at];
     if (entry === undefined) return { kind: 'gone' };
     try {
       if (index.placementsByUid(mailbox, [entry.uid]).length === 0) return { kind: 'gone' };
-      const [email] = index.emails([entry.emailSeq]);
+      const { email, octetsAhead } = await rowOf(at, entry);
       if (email === undefined) return { kind: 'gone' };
-      const opened = await gate.openAsOwner(account, email);
+      const opened = await gate.openAsOwner(account, email, octetsAhead);
       if (opened.kind !== 'found') return { kind: opened.kind };
       // The reply must not promise what the first octets refuse: up to 1 MiB all are verified before the first one comes.
       const octets = opened.read(0, opened.sizeBytes)[Symbol.asyncIterator]();
@@ -85,8 +119,32 @@ const openMaildrop = (
     }
   };
 
-  const maildrop: Maildrop = { messages: entries, open, quit, close: () => {} };
+  const maildrop: Maildrop = {
+    messages: entries,
+    open,
+    quit,
+    close: () => {
+      ahead = null;
+    },
+  };
   return { kind: 'granted', maildrop };
+};
+
+/** Rows of the next messages, as far as they are small; none where one of them cannot be read: then each is asked for by itself. */
+const rowsAhead = (index: MailIndex, entries: readonly Entry[]): EmailRow[] => {
+  let rows: EmailRow[];
+  try {
+    rows = index.emails(entries.map(({ emailSeq }) => emailSeq));
+  } catch (error) {
+    if (error instanceof FengniError && error.code.endsWith('-damaged')) return [];
+    throw error;
+  }
+  let bytes = 0;
+  const end = rows.findIndex(({ at, message }) => {
+    bytes += at.lengthBytes + message.at.lengthBytes;
+    return bytes > bytesAheadMax;
+  });
+  return end === -1 ? rows : rows.slice(0, end);
 };
 
 async function* continued(
