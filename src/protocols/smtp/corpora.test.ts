@@ -108,7 +108,7 @@ test('internationalised messages are taken octet for octet with SMTPUTF8, and th
   const files = fs.readdirSync(folder).filter((name) => !/\.md$/.test(name));
   assert.equal(files.length, 6);
   for (const name of files) {
-    const octets = Buffer.from(
+    const octets: Buffer = Buffer.from(
       fs.readFileSync(path.join(folder, name)).toString('latin1').replace(/\r?\n/g, '\r\n'),
       'latin1',
     );
