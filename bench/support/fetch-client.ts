@@ -17,17 +17,14 @@ process.on('message', ({ port, ca, address }: Task) => {
     ca === null
       ? net.connect(port, '127.0.0.1')
       : tls.connect({ port, host: '127.0.0.1', ca, servername: 'localhost' });
-  let held: Buffer[] = [];
-  let heldBytes = 0;
+  let held: Buffer = Buffer.alloc(0);
   let octets = 0;
   let messages = 0;
   let wrong: string | undefined;
   socket.write(`a LOGIN ${address} secret\r\nb EXAMINE INBOX\r\nc UID FETCH 1:* BODY.PEEK[]\r\n`);
   socket.on('data', (piece: Buffer) => {
-    held.push(piece);
-    heldBytes += piece.length;
-    if (heldBytes < 65_536 && !piece.includes('\r\nc ')) return;
-    const all = Buffer.concat(held);
+    // Of what came before, at most a part of one message is left.
+    const all = Buffer.concat([held, piece]);
     let at = 0;
     for (;;) {
       const end = all.indexOf('\r\n', at);
@@ -53,7 +50,6 @@ process.on('message', ({ port, ca, address }: Task) => {
       process.send?.({ octets, messages, wrong });
       return;
     }
-    held = [all.subarray(at)];
-    heldBytes = all.length - at;
+    held = all.subarray(at);
   });
 });
