@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { utf8 } from '#base/bytes';
-import type { Writer } from '#services/writer';
+import type { Writer, WriterOptions } from '#services/writer';
 import { nodeIo, SimFs } from '#store/durable';
 import { decodeSnapshot, type SnapshotContent, type SnapshotFrame } from '#store/index';
 import { openHead, openKeyReader, openSegmentReader } from '#store/log';
@@ -111,8 +111,8 @@ const inFolder = async (task: (folder: string) => Promise<void>): Promise<void> 
   }
 };
 
-const store = async (folder: string) => {
-  const opened = await openStore({ io: nodeIo, folder });
+const store = async (folder: string, writer: Partial<WriterOptions> = {}) => {
+  const opened = await openStore({ io: nodeIo, folder, writer });
   if (opened.kind === 'refused') throw opened.error;
   return opened;
 };
@@ -257,4 +257,25 @@ test('verify names a snapshot that lies, whatever it lies about', () =>
         fs.rmSync(copy, { recursive: true });
       }
     }
+  }));
+
+test('verify finds nothing when copies that a snapshot knew were erased after it', () =>
+  inFolder(async (folder) => {
+    const { writer, stop } = await store(folder, { recoverableDays: 0 });
+    await addPeople(writer, ['ann']);
+    await work(nodeIo, writer, folder);
+    // The newest copy is there in the snapshot and gone afterwards: nothing else says its numbers.
+    assert.equal(await writer.snapshot(annOf(writer)), true);
+    const gone = {
+      account: annOf(writer),
+      mailbox: inboxOf(writer),
+      uids: '5:6',
+      deletedOnly: false,
+      origin: '',
+    };
+    await writer.expunge(gone);
+    assert.ok((await writer.eraseDue()) >= 2);
+    await stop();
+    const codes = (await verifyStore(folder, null)).findings.map(({ code, what }) => `${code} ${what}`);
+    assert.deepEqual(codes, ['file-missing the file is missing']);
   }));

@@ -59,7 +59,6 @@ export class ProjectionCheck {
 
   add(event: LogEvent, place: { file: string; offset: number; seq: number }): void {
     if (event.type === 'snapshot') this.#compare(event, place);
-    if (event.type === 'erased') this.#erased = true;
     this.#batch.push(event);
     if (this.#batch.length >= batchMax) this.#flush();
   }
@@ -70,6 +69,11 @@ export class ProjectionCheck {
     this.#flush();
     const what = this.#snapshotCheck.fault(event, this.#erased);
     if (what !== null) this.#findings.add(findingOf('snapshot-wrong', `frame ${event.seq}: ${what}`, place));
+  }
+
+  /** A copy was erased: what it said is not known, and is not to be compared. */
+  erasedCopy(): void {
+    this.#erased = true;
   }
 
   /** Something of the log is not known: a comparison would find what is no fault of the projection. */

@@ -318,7 +318,10 @@ class Walk {
       return;
     }
     const { event } = outcome;
-    if (event === null) return;
+    if (event === null) {
+      if (record.type === frameTypes.DELIVER) projections.erasedCopy();
+      return;
+    }
     projections.add(event, place);
     if (event.type === 'row' || event.type === 'erased') directory.apply([event], seq);
     if (event.type !== 'row') return;
