@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
+import { equalBytes } from '#base/bytes';
 import { silentLogger } from '#base/logger';
 import { openAccessGate } from '#services/access';
 import { createPop3Login } from '#services/maildrop';
@@ -11,6 +12,8 @@ import { copyFiles } from './files.ts';
 import type { Case, Point } from './suite.ts';
 import { data, mail, type World } from './world.ts';
 
+// Made to fail once, by a mistake in the code: recovery believes a group whose key slots are missing; 16 of 40 runs failed.
+
 /** `FENGNI_CUTS=all` cuts at every octet, as `npm run faults` does; otherwise so many octets of each group are chosen. */
 const everyByte = process.env['FENGNI_CUTS'] === 'all';
 
@@ -20,6 +23,8 @@ interface Cuts {
   /** of these cuts so many are looked at by a whole writer, with projections made anew */
   whole: number;
 }
+
+const empty = new Uint8Array(0);
 
 /** `fengni index dump`, as one hash: that of 20,000 lines is compared often. */
 const digest = (world: World): string => hash('sha256', world.dump().join('\n'));
@@ -41,6 +46,9 @@ const allOrNone = async (world: World, operation: () => Promise<unknown>, cuts: 
   const [segment = '', octets = new Uint8Array(0)] = grown[0] ?? [];
   const from = before.files.get(segment)?.length ?? 0;
   const keys = [...after.files.keys()].filter((name) => name.endsWith('.fkeys'));
+  const takesSlots = keys.some(
+    (name) => !equalBytes(after.files.get(name) ?? empty, before.files.get(name) ?? empty),
+  );
   const kept = (length: number, slots: boolean): Map<string, Uint8Array> => {
     const files = new Map(after.files);
     files.set(segment, octets.subarray(0, length));
@@ -91,6 +99,8 @@ const allOrNone = async (world: World, operation: () => Promise<unknown>, cuts: 
         `cut at ${place - from} of ${length}: seq ${last}`,
       );
       outcomes[last === after.seq ? 'all' : 'none'] += 1;
+      // A group whose keys are not there is not believed, however whole it is.
+      if (!slots && takesSlots) assert.equal(last, before.seq, `without its slots, cut at ${place - from}`);
       if (place === octets.length && slots) assert.equal(last, after.seq, 'whole');
       if (place === from) assert.equal(last, before.seq, 'nothing written');
     }

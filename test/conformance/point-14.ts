@@ -17,6 +17,8 @@ import { allFrames, framesOf, resumStorage, types } from '../support/damage/log-
 import type { Case, Point } from './suite.ts';
 import { data, mail, type World } from './world.ts';
 
+// Made to fail once, by a mistake in the code: unknown critical frames are passed over; 16 of 48 runs failed.
+
 const padded = (pieces: readonly Uint8Array[], to: number): Uint8Array => {
   const { length } = concat(pieces);
   return concat([...pieces, new Uint8Array(Math.ceil(length / to) * to - length)]);

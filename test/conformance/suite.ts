@@ -37,9 +37,18 @@ const after: Readonly<Record<Condition, string>> = {
   restore: 'after the restore of a copy',
 };
 
-/** Runs points for one implementation, each case under each condition. */
+/** The fifth condition: every case of a point will run after it too. */
+const compaction = 'not run: compaction comes with the issue on backups';
+/** `FENGNI_POINTS=2,5` runs these alone. */
+const only = process.env['FENGNI_POINTS']?.split(',').map(Number);
+
+/**
+ * Runs points for one implementation, each case under each condition. A new implementation of the ports of `#store/index` passes what
+ * keeps its projections (`Implementation`); the world does everything else with it.
+ */
 export const conformance = (implementation: Implementation, points: readonly Point[]): void => {
   for (const { number, title, cases } of points) {
+    if (only?.includes(number) === false) continue;
     describe(`(${number}) ${title}, ${implementation.name}`, () => {
       for (const each of cases) {
         if ('later' in each) {
@@ -59,6 +68,7 @@ export const conformance = (implementation: Implementation, points: readonly Poi
           });
         }
       }
+      test(`(${number}) all of it, ${implementation.name}, after compaction`, (t) => t.skip(compaction));
     });
   }
 };
