@@ -140,8 +140,12 @@ class Tally {
 const sum = (of: Iterable<number>): number => [...of].reduce((total, each) => total + each, 0);
 const asked = (client: ChildProcess, task: LoadTask): Promise<LoadResult> =>
   new Promise((resolve, reject) => {
-    client.once('message', (result) => resolve(result as LoadResult));
-    client.once('exit', () => reject(new Error('the load program ended')));
+    const ended = (): void => reject(new Error('the load program ended'));
+    client.once('exit', ended);
+    client.once('message', (result) => {
+      client.off('exit', ended);
+      resolve(result as LoadResult);
+    });
     client.send(task);
   });
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
