@@ -8,7 +8,6 @@
  * - readable text: a multipart that opens no part, or a type that can't be read, is text here (`docs/decisions/0007`);
  * - attached text: they show text that is attached, delivery status and enclosed messages as text of the message; the texts of
  *   those parts must be theirs;
- * - enclosed messages: they hand out one as a file or read it; its octets, or those of its parts, must be theirs;
  * - another structure: where Dovecot has our structure on record.
  *
  * Broken on purpose: with quoted-printable left as it is, 32 more cases fail; with blanks between encoded-words kept, 14; with the

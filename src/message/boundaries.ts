@@ -17,6 +17,11 @@ export class Boundaries<Owner> {
     return this.#open.length;
   }
 
+  /** Whether any open boundary begins with that octet. */
+  hasOneThatStartsWith(octet: number): boolean {
+    return this.#root.next.has(octet);
+  }
+
   push(boundary: string, owner: Owner): void {
     let node = this.#root;
     for (let at = 0; at < boundary.length; at++) {

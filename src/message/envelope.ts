@@ -23,20 +23,12 @@ export const envelope = (parsed: ParsedMessage): Uint8Array =>
 export class AddressBudget {
   #left = messageLimits.addressesMax;
 
-  /** As many of the entries as are left, from the first on. */
-  take(entries: readonly AddressEntry[]): AddressEntry[] {
-    const taken: AddressEntry[] = [];
-    for (const entry of entries) {
-      if (this.#left <= 0) break;
-      this.#left--;
-      if (entry.kind === 'mailbox') taken.push(entry);
-      else {
-        const members = entry.members.slice(0, this.#left);
-        this.#left -= members.length;
-        taken.push({ ...entry, members });
-      }
-    }
-    return taken;
+  /** The addresses of a field, as many as are left, from the first on; what is beyond is not read. */
+  take(value: OctetText): AddressEntry[] {
+    if (this.#left <= 0) return [];
+    const entries = parseAddressList(value, this.#left);
+    for (const entry of entries) this.#left -= entry.kind === 'mailbox' ? 1 : 1 + entry.members.length;
+    return entries;
   }
 }
 
@@ -46,9 +38,8 @@ export const envelopeText = (values: readonly FieldValue[], budget: AddressBudge
     return value === undefined ? null : unfold(value);
   };
   const list = (name: string): OctetText => {
-    const entries = budget.take(
-      values.filter((field) => field.name === name).flatMap((field) => parseAddressList(field.value)),
-    );
+    const entries: AddressEntry[] = [];
+    for (const field of values) if (field.name === name) entries.push(...budget.take(field.value));
     return entries.length === 0 ? 'NIL' : `(${entries.map(addressEntry).join('')})`;
   };
   const from = list('from');

@@ -99,6 +99,9 @@ class OpenPart implements ParsedPart {
   }
 }
 
+const shortLineOctets = 16;
+const shortLinesOctets = 4096;
+
 // The engine's own: its cost does not depend on what else the process looks for with Buffer's.
 const indexOfOctet = Uint8Array.prototype.indexOf;
 
@@ -183,7 +186,7 @@ class Scanner implements MessageScanner {
   #step(chunk: Buffer, at: number): number {
     if (this.#mode === 'body') {
       if (this.#boundaries.size === 0) return this.#skipBody(chunk, at);
-      if (this.#inLine || !mayBeDelimiter(chunk, at)) return this.#skipBody(chunk, at);
+      if (this.#inLine || !this.#mayBeDelimiter(chunk, at)) return this.#skipBody(chunk, at);
     } else if (this.#inLine) {
       const found = chunk.indexOf(lf, at);
       const end = found < 0 ? chunk.length : found + 1;
@@ -276,11 +279,25 @@ class Scanner implements MessageScanner {
     return end;
   }
 
+  /** Whether a line that starts here may start with two dashes and a boundary, as far as the chunk tells. */
+  #mayBeDelimiter(chunk: Buffer, at: number): boolean {
+    if (chunk[at] !== dash) return false;
+    if (at + 2 >= chunk.length) return at + 1 === chunk.length || chunk[at + 1] === dash;
+    return chunk[at + 1] === dash && this.#boundaries.hasOneThatStartsWith(chunk[at + 2] ?? 0);
+  }
+
   #countLines(chunk: Buffer, start: number, end: number): void {
-    let at = indexOfOctet.call(chunk, lf, start);
-    while (at >= 0 && at < end) {
+    let from = start;
+    while (from < end) {
+      const at = indexOfOctet.call(chunk, lf, from);
+      if (at < 0 || at >= end) return;
       this.#lines++;
-      at = indexOfOctet.call(chunk, lf, at + 1);
+      // Lines so short that asking for each costs more than looking at each octet.
+      if (at - from < shortLineOctets) {
+        const stop = Math.min(end, at + 1 + shortLinesOctets);
+        for (let octet = at + 1; octet < stop; octet++) if (chunk[octet] === lf) this.#lines++;
+        from = stop;
+      } else from = at + 1;
     }
   }
 
@@ -468,10 +485,6 @@ const becomeText = (part: OpenPart): void => {
   part.mime = plainText;
   part.encoding = 'identity';
 };
-
-/** Whether a line that starts here may start with two dashes, as far as the chunk tells. */
-const mayBeDelimiter = (chunk: Buffer, at: number): boolean =>
-  chunk[at] === dash && (at + 1 === chunk.length || chunk[at + 1] === dash);
 
 /**
  * The name of a field in lower case; empty when it is none.

@@ -31,9 +31,11 @@ interface Token {
  * a phrase with dots, `@` or encoded words that hold quotes, no closing `>` or `"`, nothing between commas. What is no
  * address still gives an entry, so that a reader sees that something stood there. Linear in the length.
  *
+ * @param entriesMax entries after which nothing more is read; a group and each of its members count
  * @source RFC 5322 §3.4, §4.4; RFC 6532 §3.2
  */
-export const parseAddressList = (text: string): AddressEntry[] => new AddressScanner(text).list();
+export const parseAddressList = (text: string, entriesMax = Number.POSITIVE_INFINITY): AddressEntry[] =>
+  new AddressScanner(text).list(entriesMax);
 
 /** The mailboxes of a list, those in groups too. */
 export const mailboxesOf = (entries: readonly AddressEntry[]): Mailbox[] =>
@@ -57,19 +59,24 @@ class AddressScanner {
     this.#text = text;
   }
 
-  list(): AddressEntry[] {
+  list(entriesMax: number): AddressEntry[] {
     const entries: AddressEntry[] = [];
     let group: Group | null = null;
-    while (this.#at < this.#text.length) {
+    let count = 0;
+    while (this.#at < this.#text.length && count < entriesMax) {
       const { tokens, stop } = this.#tokens();
       if (stop === ':' && group === null) {
         group = { kind: 'group', name: phrase(tokens), members: [] };
         entries.push(group);
+        count++;
         this.#comment = null;
         continue;
       }
       const mailbox = stop === '<' ? this.#angle(tokens) : bare(tokens, this.#comment);
-      if (mailbox !== null) (group?.members ?? entries).push(mailbox);
+      if (mailbox !== null) {
+        (group?.members ?? entries).push(mailbox);
+        count++;
+      }
       this.#comment = null;
       if (stop === '<' ? this.#skipToSeparator() === ';' : stop === ';') group = null;
     }
