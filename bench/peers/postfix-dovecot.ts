@@ -5,6 +5,7 @@ import net, { type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { systemRandom } from '#base/clock';
 import { createLocalAuthority, issueServerCertificate } from '#net/tls';
+import { postfixMaster } from '../../test/support/postfix.ts';
 import { firstField } from '../support/load-message.ts';
 import { type Peer, until } from './peer.ts';
 
@@ -31,7 +32,14 @@ export const startPostfixDovecot = async (folder: string): Promise<Peer | { coul
   execFileSync('chown', ['nobody:nogroup', at('mail')]);
   const [plain, secure] = [await freePort(), await freePort()];
   writeCertificate(at('tls'));
-  const settings = { main: mainCf(folder), master: masterCf(plain, secure), dovecot: dovecotConf(folder) };
+  const settings = {
+    main: mainCf(folder),
+    master: postfixMaster([
+      `127.0.0.1:${plain} inet n - n - - smtpd`,
+      `127.0.0.1:${secure} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes`,
+    ]),
+    dovecot: dovecotConf(folder),
+  };
   fs.writeFileSync(at('etc/main.cf'), settings.main);
   fs.writeFileSync(at('etc/master.cf'), settings.master);
   fs.writeFileSync(at('dovecot.conf'), settings.dovecot);
@@ -196,31 +204,6 @@ default_process_limit = 250
 smtpd_tls_security_level = may
 smtpd_tls_cert_file = ${folder}/tls/cert.pem
 smtpd_tls_key_file = ${folder}/tls/key.pem
-`;
-
-const masterCf = (plain: number, secure: number): string => `127.0.0.1:${plain} inet n - n - - smtpd
-127.0.0.1:${secure} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes
-pickup unix n - n 60 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-tlsmgr unix - - n 1000? 1 tlsmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-verify unix - - n - 1 verify
-flush unix n - n 1000? 0 flush
-proxymap unix - - n - - proxymap
-proxywrite unix - - n - 1 proxymap
-smtp unix - - n - - smtp
-relay unix - - n - - smtp
-showq unix n - n - - showq
-error unix - - n - - error
-retry unix - - n - - error
-discard unix - - n - - discard
-lmtp unix - - n - - lmtp
-anvil unix - - n - 1 anvil
-scache unix - - n - 1 scache
 `;
 
 const dovecotConf = (folder: string): string => `base_dir = ${folder}/dovecot

@@ -39,7 +39,10 @@ export const startPostfix = async (options: { transport: string; settings?: stri
   const port = await freePort();
   fs.writeFileSync(path.join(etc, 'transport'), options.transport);
   fs.writeFileSync(path.join(etc, 'main.cf'), mainCf(folder) + (options.settings ?? ''));
-  fs.writeFileSync(path.join(etc, 'master.cf'), masterCf(port));
+  fs.writeFileSync(
+    path.join(etc, 'master.cf'),
+    postfixMaster([`127.0.0.1:${port} inet n - n - - smtpd`, 'postlog unix-dgram n - n - 1 postlogd']),
+  );
   const checked = spawnSync('postfix', ['-c', etc, 'check'], { encoding: 'utf8' });
   if (checked.status !== 0) throw new Error(`postfix check: ${checked.stderr}`);
   const child = spawn('/usr/lib/postfix/sbin/master', ['-c', etc, '-d'], { stdio: 'ignore', cwd: '/' });
@@ -119,8 +122,8 @@ smtputf8_autodetect_classes = all
 message_size_limit = 52428800
 `;
 
-const masterCf = (port: number): string => `127.0.0.1:${port} inet n - n - - smtpd
-postlog unix-dgram n - n - 1 postlogd
+/** @param listeners what listens, a line each; the services behind it are the ones that mail in and mail on need */
+export const postfixMaster = (listeners: readonly string[]): string => `${listeners.join('\n')}
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -130,6 +133,7 @@ bounce unix - - n - 0 bounce
 defer unix - - n - 0 bounce
 trace unix - - n - 0 bounce
 verify unix - - n - 1 verify
+flush unix n - n 1000? 0 flush
 proxymap unix - - n - - proxymap
 proxywrite unix - - n - 1 proxymap
 smtp unix - - n - - smtp
@@ -137,6 +141,7 @@ relay unix - - n - - smtp
 showq unix n - n - - showq
 error unix - - n - - error
 retry unix - - n - - error
+discard unix - - n - - discard
 lmtp unix - - n - - lmtp
 anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
