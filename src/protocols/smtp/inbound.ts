@@ -59,6 +59,16 @@ export interface Refusal {
   readonly text: string;
 }
 
+export const refusal = (code: number, enhanced: string, text: string): Refusal => ({
+  kind: 'refused',
+  code,
+  enhanced,
+  text,
+});
+
+/** Of whoever cannot reach the mail store. */
+export const storeIsAway = refusal(451, '4.3.0', 'The mail store does not answer, try again later');
+
 export type RecipientVerdict = { readonly kind: 'accepted'; readonly key: string } | Refusal;
 
 export interface AcceptedRecipient {

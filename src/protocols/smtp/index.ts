@@ -10,19 +10,21 @@
 export { isAddressLiteral } from './address-literal.ts';
 export { type BareOctet, DataReader } from './data-reader.ts';
 export { parseEnvid, parseNotify, parseOrcpt, parseRet, type RecipientDsn } from './dsn.ts';
-export type {
-  AcceptedRecipient,
-  DeliveryOutcome,
-  InboundDelivery,
-  InboundService,
-  InboundTls,
-  InboundTransaction,
-  RecipientVerdict,
-  Refusal,
-  SenderVerdict,
-  TransactionPeer,
-  Via,
-  WithProtocol,
+export {
+  type AcceptedRecipient,
+  type DeliveryOutcome,
+  type InboundDelivery,
+  type InboundService,
+  type InboundTls,
+  type InboundTransaction,
+  type RecipientVerdict,
+  type Refusal,
+  refusal,
+  type SenderVerdict,
+  storeIsAway,
+  type TransactionPeer,
+  type Via,
+  type WithProtocol,
 } from './inbound.ts';
 export { type Path, readPath } from './path.ts';
 export {

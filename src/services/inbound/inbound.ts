@@ -2,14 +2,16 @@ import { concat } from '#base/bytes';
 import type { Clock, Random } from '#base/clock';
 import { FengniError } from '#base/errors';
 import type { Logger } from '#base/logger';
-import type {
-  AcceptedRecipient,
-  InboundDelivery,
-  InboundService,
-  InboundTransaction,
-  RecipientVerdict,
-  Refusal,
-  SenderVerdict,
+import {
+  type AcceptedRecipient,
+  type InboundDelivery,
+  type InboundService,
+  type InboundTransaction,
+  type RecipientVerdict,
+  type Refusal,
+  refusal,
+  type SenderVerdict,
+  storeIsAway,
 } from '#protocols/smtp';
 import {
   createMessageParser,
@@ -72,14 +74,6 @@ export interface Inbound extends InboundService {
   ): InboundDelivery;
 }
 
-const refusal = (code: number, enhanced: string, text: string): Refusal => ({
-  kind: 'refused',
-  code,
-  enhanced,
-  text,
-});
-
-const tryLater = refusal(451, '4.3.0', 'The mail store does not answer, try again later');
 const diskNearlyFull = refusal(452, '4.3.1', 'Insufficient system storage, try again later');
 const tooMuch = refusal(452, '4.3.1', 'Too much mail arrives at once, try again later');
 
@@ -126,7 +120,7 @@ export const createInbound = (options: InboundOptions): Inbound => {
       }
     } catch (error) {
       logger.warn('recipient could not be looked up', { code: codeOf(error) });
-      return tryLater;
+      return storeIsAway;
     }
   };
 
@@ -200,7 +194,7 @@ export const createInbound = (options: InboundOptions): Inbound => {
     const spoolFailed = (error: unknown): Promise<void> => {
       logger.warn('spool cannot be written', { code: codeOf(error) });
       const isFull = error instanceof FengniError && error.code === 'disk-full';
-      return refuse(isFull ? diskNearlyFull : tryLater);
+      return refuse(isFull ? diskNearlyFull : storeIsAway);
     };
 
     const finish = async (): ReturnType<InboundDelivery['finish']> => {
@@ -211,7 +205,7 @@ export const createInbound = (options: InboundOptions): Inbound => {
         completed = await sealer.complete();
       } catch (error) {
         await spoolFailed(error);
-        return refusedWith ?? tryLater;
+        return refusedWith ?? storeIsAway;
       }
       const { id, sha256Hex, sizeBytes } = completed;
       let structure: Awaited<ReturnType<typeof parsed>>;
@@ -219,7 +213,7 @@ export const createInbound = (options: InboundOptions): Inbound => {
         structure = await parsed(sha256Hex);
       } catch (error) {
         await spoolFailed(error);
-        return refusedWith ?? tryLater;
+        return refusedWith ?? storeIsAway;
       }
       if ('kind' in structure) {
         await discard();
@@ -296,7 +290,7 @@ export const createInbound = (options: InboundOptions): Inbound => {
       } catch (error) {
         logger.warn('message not taken', { id, code: codeOf(error) });
         await discard();
-        return tryLater;
+        return storeIsAway;
       }
     };
 

@@ -5,9 +5,9 @@ import type { Io } from '#store/durable';
 import type { ChainState } from './chain.ts';
 import { readGroup } from './chain.ts';
 import type { GroupBuilder } from './group-builder.ts';
-import { type SegmentFile, segmentsFolder, takeInventory, withFile } from './inventory.ts';
+import { type Inventory, type SegmentFile, segmentsFolder, takeInventory, withFile } from './inventory.ts';
 import { type LeafPlace, type LogOptions, makeLogFolders, startLog } from './log.ts';
-import { recover, setFileAside, syncNewest } from './recovery.ts';
+import { type Recovered, recover, setFileAside, syncNewest } from './recovery.ts';
 import type { LogRefusal } from './refusal.ts';
 import { findGroup } from './scan.ts';
 import { Window } from './window.ts';
@@ -77,30 +77,17 @@ export const newGeneration = async (options: NewGenerationOptions): Promise<GapI
     after: previous.lastSeq + 1 + gapSeqs,
     lost,
   };
-  const state: ChainState = {
-    generation,
-    lastSeq: previous.lastSeq,
-    nextSeq: info.after,
-    lastRecordHash: last?.state.lastRecordHash ?? new Uint8Array(32),
-    group: 0,
-    leaves: 0,
-    epoch: (inventory.epochs.at(-1) ?? -1) + 1,
-    slots: 0,
-  };
-  const recovered = {
-    kind: 'recovered' as const,
-    state,
-    current: null,
-    endOffset: last?.end ?? 0,
-    unnamed: last?.file ?? null,
-  };
-  const log = await startLog(options, recovered, (place) => ({
-    type: 'LEAF',
-    critical: true,
-    leaf: options.gapLeaf(info, place),
-    key: null,
-    body: { kind: 'clear', octets: gapBody(info) },
-  }));
+  const log = await startLog(
+    options,
+    beginning(inventory, last, { generation, firstSeq: info.after }),
+    (place) => ({
+      type: 'LEAF',
+      critical: true,
+      leaf: options.gapLeaf(info, place),
+      key: null,
+      body: { kind: 'clear', octets: gapBody(info) },
+    }),
+  );
   const group = log.beginGroup();
   options.alsoSay?.(group, info);
   await log.commit(group);
@@ -134,26 +121,8 @@ export const nextGeneration = async (
   const { last, lost, empty } = await believable(io, inventory.segments);
   assert(last !== null && lost.length === 0 && last.state.leaves === options.sealedLeaves);
   for (const file of empty) await setFileAside(io, segmentsFolder(folder), file.name);
-  const { generation: before, lastSeq, lastRecordHash } = last.state;
-  const begun = { generation: before + 1, firstSeq: lastSeq + 1 };
-  const state: ChainState = {
-    generation: begun.generation,
-    lastSeq,
-    nextSeq: begun.firstSeq,
-    lastRecordHash,
-    group: 0,
-    leaves: 0,
-    epoch: (inventory.epochs.at(-1) ?? -1) + 1,
-    slots: 0,
-  };
-  const start = {
-    kind: 'recovered' as const,
-    state,
-    current: null,
-    endOffset: last.end,
-    unnamed: last.file,
-  };
-  const log = await startLog(options, start, (place) => ({
+  const begun = { generation: last.state.generation + 1, firstSeq: last.state.lastSeq + 1 };
+  const log = await startLog(options, beginning(inventory, last, begun), (place) => ({
     type: 'LEAF',
     critical: true,
     leaf: options.genesisLeaf(place),
@@ -183,6 +152,28 @@ interface Believable {
   lost: LostRange[];
   empty: SegmentFile[];
 }
+
+/** Where a generation begins: behind what is believed of the one before, with a key file of its own. */
+const beginning = (
+  inventory: Inventory,
+  last: Believable['last'],
+  begun: { generation: number; firstSeq: number },
+): Recovered => ({
+  kind: 'recovered',
+  state: {
+    generation: begun.generation,
+    lastSeq: last?.state.lastSeq ?? 0,
+    nextSeq: begun.firstSeq,
+    lastRecordHash: last?.state.lastRecordHash ?? new Uint8Array(32),
+    group: 0,
+    leaves: 0,
+    epoch: (inventory.epochs.at(-1) ?? -1) + 1,
+    slots: 0,
+  },
+  current: null,
+  endOffset: last?.end ?? 0,
+  unnamed: last?.file ?? null,
+});
 
 /** Walks over everything there is, good or bad. */
 const believable = async (io: Io, files: readonly SegmentFile[]): Promise<Believable> => {

@@ -4,9 +4,10 @@ import {
   type DeliveryOutcome,
   type InboundDelivery,
   type InboundService,
-  type Refusal,
+  refusal,
   type SmtpEffect,
   smtpDefaults,
+  storeIsAway,
 } from '#protocols/smtp';
 import { checkRecipients } from '#services/local-mail';
 import type { SysExit } from '../command.ts';
@@ -61,7 +62,7 @@ export const speakSmtp = async (call: SendmailCall): Promise<0 | SysExit> => {
           delivery = null;
           break;
         case 'end': {
-          const outcome: DeliveryOutcome = (await delivery?.finish()) ?? tryLater;
+          const outcome: DeliveryOutcome = (await delivery?.finish()) ?? storeIsAway;
           delivery = null;
           await act(session.answer({ kind: 'end', outcome }));
           break;
@@ -84,14 +85,6 @@ export const speakSmtp = async (call: SendmailCall): Promise<0 | SysExit> => {
   return exits.ok;
 };
 
-const refusal = (code: number, enhanced: string, text: string): Refusal => ({
-  kind: 'refused',
-  code,
-  enhanced,
-  text,
-});
-const tryLater = refusal(451, '4.3.0', 'The mail store does not answer, try again later');
-
 /** The mail system as a program on this machine sees it: with a server, or with the folder where mail waits for one. */
 const createService = (call: SendmailCall): InboundService => ({
   sender: () => ({ kind: 'accepted' }),
@@ -110,7 +103,7 @@ const createService = (call: SendmailCall): InboundService => ({
     );
     server?.close();
     if (checked.kind === 'accepted') return { kind: 'accepted', key: '' };
-    return checked.kind === 'later' ? checked.refusal : (checked.refused[0]?.refusal ?? tryLater);
+    return checked.kind === 'later' ? checked.refusal : (checked.refused[0]?.refusal ?? storeIsAway);
   },
   begin: (transaction, recipients) => {
     let pieces: Uint8Array[] = [];
@@ -129,11 +122,11 @@ const createService = (call: SendmailCall): InboundService => ({
             pieces,
           });
           return outcome.kind === 'sent'
-            ? tryLater
+            ? storeIsAway
             : { kind: 'accepted', id: outcome.id, sha256Hex: outcome.sha256Hex };
         } catch (error) {
           if (!(error instanceof SendmailEnd)) throw error;
-          return error.status === exits.tempFail ? tryLater : refusal(554, '5.0.0', error.sentence);
+          return error.status === exits.tempFail ? storeIsAway : refusal(554, '5.0.0', error.sentence);
         }
       },
     };
