@@ -25,7 +25,8 @@ childProcess.spawn = (file, args, options) => {
   if (role === null || !roles.has(role)) return spawn(file, args, options);
   const profile = ['--cpu-prof', `--cpu-prof-dir=${folder}`, `--cpu-prof-name=${role}.cpuprofile`];
   const allowed = args.includes('--permission')
-    ? [`--allow-fs-write=${folder}`, `--allow-fs-write=${folder}/*`]
+    ? // The profiler is the inspector.
+      ['--allow-inspector', `--allow-fs-write=${folder}`, `--allow-fs-write=${folder}/*`]
     : [];
   return spawn(file, [...profile, ...allowed, ...args], options);
 };
