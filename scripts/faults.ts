@@ -390,10 +390,8 @@ const runKind = async (kind: Kind): Promise<void> => {
   measured.set(kind, { ...row, seconds: Math.round((performance.now() - start) / 1_000) });
 };
 const chosen = kinds.filter((kind) => wanted.includes(kind));
-const isFileSystem = (kind: Kind): boolean => (fileSystems as readonly string[]).includes(kind);
-// The first kinds do several things at once by themselves.
-for (const kind of chosen.filter((each) => !isFileSystem(each))) await runKind(kind);
-await inTurns(chosen.filter(isFileSystem), runKind);
+// One kind after the other: the first ones do several things at once by themselves, and an image has to stand still while it is copied.
+for (const kind of chosen) await runKind(kind);
 const rows = chosen.flatMap((kind) => measured.get(kind) ?? []);
 
 process.stdout.write(`${machine}, load ${os.loadavg()[0]?.toFixed(1)}\n\n${table(rows, 'en')}\n\n`);
