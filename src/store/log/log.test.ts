@@ -293,6 +293,37 @@ test('after a failed sync nothing is acknowledged, written or synced any more', 
   }
 });
 
+test('a new file whose sync failed in an earlier life is made durable before a group relies on it (I5)', async () => {
+  for (const folder of ['segments', 'keys']) {
+    let failed = false;
+    const machine = new SimFs({
+      seed: 8,
+      fault: ({ operation, path: of }) => {
+        if (failed || operation !== 'sync' || !of.startsWith(`${dataFolder}/${folder}/`)) return null;
+        failed = true;
+        return 'EIO';
+      },
+    });
+    const model: Model = { attempts: [] };
+    const numbers = randomNumbers(8);
+    const log = await opened(machine);
+    while (log.failure === null) await attemptGroup(log, model, numbers).committed.catch(() => {});
+    await log.close();
+    // The octets can still be read, but no sync brings them to the disk any more.
+    const restarted = machine.killProcess({ seed: 1 });
+    const again = await opened(restarted);
+    await compare(again, model, restarted);
+    for (let taken = 0; taken === 0; ) {
+      const { attempt, committed } = attemptGroup(again, model, numbers);
+      await committed;
+      taken = attempt.heads.size;
+    }
+    await again.close();
+    const afterCut = restarted.cutPower({ seed: 2 });
+    await compare(await opened(afterCut), model, afterCut);
+  }
+});
+
 test('a full disk refuses the group; with room again everything acknowledged is there', async () => {
   for (let capacityBytes = 3_000; capacityBytes < 12_000; capacityBytes += 700) {
     const machine = new SimFs({ seed: 7, capacityBytes });

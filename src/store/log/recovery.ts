@@ -526,6 +526,9 @@ const settle = async (options: RecoveryOptions, inventory: Inventory, found: Exa
   if (newest !== null && lastGroup !== null)
     await writeAgain(io, newest.path, lastGroup.start, lastGroup.end);
   if (lastGroup !== null && beforeLast !== null) await settleSlots(io, slots, beforeLast, state);
+  // Nobody vouches yet for the header of a key file without slots: its sync may have failed in an earlier life.
+  if (state.slots === 0 && (await slots.wrong(state.epoch)) === null)
+    await writeAgain(io, slots.path(state.epoch), 0, keyFileHeaderBytes);
   await voidSlots(io, slots, state);
   await destroySlots(io, folder, found.erasedEarlier, false);
   await destroySlots(io, folder, found.erasedInLast, true);
