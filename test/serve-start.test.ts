@@ -145,9 +145,9 @@ test('two first starts side by side: on folders of their own both come up; on on
   const both = [1, 2].map(() => new ServeProcess({ data: path.join(makeFolder(), 'data') }));
   const ports = await Promise.all(both.map((each) => each.ready()));
   const [ours, theirs] = ports.map((each) => Object.keys(each).toSorted());
-  assert.deepEqual(ours, ['https', 'imap', 'imaps', 'lmtp', 'pop3', 'pop3s', 'smtp']);
+  assert.deepEqual(ours, ['https', 'imap', 'imaps', 'lmtp', 'metrics', 'pop3', 'pop3s', 'smtp']);
   assert.deepEqual(theirs, ours);
-  assert.equal(new Set(ports.flatMap((each) => Object.values(each))).size, 14, 'no port is given twice');
+  assert.equal(new Set(ports.flatMap((each) => Object.values(each))).size, 16, 'no port is given twice');
   for (const ended of await Promise.all(both.map((each) => each.stop('SIGINT')))) assertOrderly(ended);
 
   const port = await freePort();

@@ -1,10 +1,13 @@
 import { configurationManual } from '#app/config';
 import { faultTexts, type Language } from '#base/text';
+import { metricsManual } from '#net/exposition';
 
 /** The pages of docs/ that are made from the source, by path. */
 export const generatedPages = (): Readonly<Record<string, string>> => ({
   'docs/operate/configuration.md': configurationManual('en'),
   'docs/operate/configuration.zh.md': configurationManual('zh'),
+  'docs/operate/metrics.md': metricsManual('en'),
+  'docs/operate/metrics.zh.md': metricsManual('zh'),
   'docs/errors.md': errorPage('en'),
   'docs/errors.zh.md': errorPage('zh'),
 });

@@ -48,6 +48,7 @@ test('without a file every setting has its default, and the services of this ver
       ['pop3s', 'pop3s', 2995, 'implicit'],
       ['pop3', 'pop3', 2110, 'starttls'],
       ['https', 'https', 2443, 'implicit'],
+      ['metrics', 'metrics', 2909, 'none'],
     ],
   );
   for (const { addresses, addressesAreDefault } of config.listeners) {
@@ -85,11 +86,12 @@ test('--port-base moves default ports only; 0 stays a free one', () => {
     pop3s: 22_995,
     pop3: 0,
     https: 22_443,
+    metrics: 22_909,
   });
 });
 
 test('--port-base that leads beyond 65535 is refused with the largest that would do', () => {
-  assert.deepEqual(problems('[listen.imaps]\nenabled = false\n[listen.pop3s]\nenabled = false', 63_010), []);
+  assert.deepEqual(problems('[listen.imaps]\nenabled = false\n[listen.pop3s]\nenabled = false', 62_620), []);
   assert.deepEqual(problems('[listen.pop3s]\nenabled = false', 62_600), [
     '--port-base 62600: port 2993 of [listen.imaps] becomes 65593; use at most 62542',
   ]);

@@ -21,7 +21,7 @@ export const services = {
   pop3: { port: 2110, tls: ['starttls', 'implicit'], isBuilt: true },
   managesieve: { port: 2419, tls: ['starttls'], isBuilt: false },
   https: { port: 2443, tls: ['implicit'], isBuilt: true },
-  metrics: { port: 2909, tls: ['none', 'implicit'], isBuilt: false },
+  metrics: { port: 2909, tls: ['none', 'implicit'], isBuilt: true },
 } as const satisfies Record<string, Service>;
 
 export type ServiceName = keyof typeof services;

@@ -104,6 +104,10 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
       index.close();
     },
     tls: (material) => tls?.update(material),
+    metrics: () => ({
+      counters: counters.snapshot(),
+      sessions: { imap: imap.sessions, pop3: pop3.sessions },
+    }),
     sessions: (elsewhere) => sessions.hear(elsewhere),
     disk: (isNearlyFull) => {
       isDiskNearlyFull = isNearlyFull;

@@ -37,6 +37,17 @@ export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> 
   // Not before the server is ready: at a start every role wants the processor.
   const preparing = setTimeout(() => void auth.prepare().catch(() => {}), prepareAfterMs);
   return {
+    metrics: () => {
+      const { granted, refused, unavailable, slowed } = auth.status();
+      return {
+        counters: {
+          'auth-login': granted,
+          'auth-login-refused': refused,
+          'auth-overloaded': unavailable,
+          'auth-slowed': slowed,
+        },
+      };
+    },
     stop: async () => {
       clearTimeout(preparing);
       await ipc.close(2_000);

@@ -1,4 +1,5 @@
 import type { Config, Listener } from '#app/config';
+import type { Gathered, RoleSample } from '#net/metrics';
 
 /** `parser` runs only while an index is rebuilt, `pickup` only while mail waits that local programs left. */
 export type RoleName = 'sealer' | 'auth' | 'writer' | 'parser' | 'pickup' | 'mx' | 'access' | 'web';
@@ -63,6 +64,10 @@ export type SupervisorMessage =
   | { kind: 'sessions'; elsewhere: Readonly<Record<string, number>> }
   /** whether new mail should be begun at all */
   | { kind: 'disk'; isNearlyFull: boolean }
+  /** tell what you count: answered by `metrics` with the same number */
+  | { kind: 'metrics'; ask: number }
+  /** for the role that asked by `metrics-wanted` */
+  | { kind: 'gathered'; gathered: Gathered }
   /** finish what runs, take nothing new, end */
   | { kind: 'stop' };
 
@@ -81,5 +86,8 @@ export type RoleMessage =
   | { kind: 'fatal'; fault: RoleFault }
   /** why it ends; starting again may help */
   | { kind: 'failed'; fault: RoleFault }
+  | { kind: 'metrics'; ask: number; sample: RoleSample }
+  /** somebody wants to know what all roles count */
+  | { kind: 'metrics-wanted' }
   /** the writer rebuilds an index and has messages to parse */
   | { kind: 'parser-wanted' };

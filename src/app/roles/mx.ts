@@ -39,6 +39,7 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
   }, 5_000);
   await emptySpool(nodeIo, start.dataFolder, (owner) => owner === 'mx');
   let isDiskNearlyFull = start.isDiskNearlyFull;
+  const counters = createCounters();
   const inbound = createInbound({
     writer,
     hostname,
@@ -48,12 +49,12 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
     logger,
     large: { spool: openSpool({ io: nodeIo, folder: start.dataFolder, owner: 'mx' }) },
     heldBytesMax,
+    count: (name) => counters.count(name),
     poison: await openPoison({ io: nodeIo, folder: start.dataFolder, logger, afterDeath: start.afterDeath }),
     isDiskNearlyFull: () => isDiskNearlyFull,
   });
   const tls = roleTls(start.tls);
   const gate = createSharedGate({ start, tell });
-  const counters = createCounters();
   /** a listener may have several sockets */
   const servers = new Map<string, SmtpServer>();
   for (const from of start.sockets) {
@@ -91,6 +92,10 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
       writer.close();
     },
     tls: (material) => tls?.update(material),
+    metrics: () => ({
+      counters: counters.snapshot(),
+      sessions: { smtp: [...servers.values()].reduce((sum, server) => sum + server.sessions, 0) },
+    }),
     sessions: (elsewhere) => gate.hear(elsewhere),
     disk: (isNearlyFull) => {
       isDiskNearlyFull = isNearlyFull;

@@ -1,6 +1,7 @@
 import { systemClock } from '#base/clock';
 import { FengniError, fengniError } from '#base/errors';
 import { createLogger, type Logger } from '#base/logger';
+import { createProcessSampler, type Gathered, type RoleSample } from '#net/metrics';
 import type { RoleMessage, StartMessage, SupervisorMessage, TlsMaterial } from './messages.ts';
 
 /** What a role's file gives back once it is ready. */
@@ -11,6 +12,10 @@ export interface RunningRole {
   tls?(material: TlsMaterial): void;
   /** roles that serve peers hear of their sessions in other roles */
   sessions?(elsewhere: Readonly<Record<string, number>>): void;
+  /** what it counts, for `/metrics`; a look at numbers that are there */
+  metrics?(): Partial<Omit<RoleSample, 'process'>>;
+  /** the role that serves `/metrics` hears what was gathered for it */
+  gathered?(gathered: Gathered): void;
   /** roles that begin new mail hear when the disk is nearly full, and when it is no longer */
   disk?(isNearlyFull: boolean): void;
 }
@@ -75,6 +80,7 @@ const main = (): void => {
   let running: RunningRole | null = null;
   let logger: Logger | null = null;
   let ending = false;
+  const sampler = createProcessSampler();
 
   const end = async (ms: number): Promise<void> => {
     if (ending) return;
@@ -95,7 +101,11 @@ const main = (): void => {
     if (message.kind === 'stop') void end(stopMs);
     else if (message.kind === 'tls') running?.tls?.(message.tls);
     else if (message.kind === 'disk') running?.disk?.(message.isNearlyFull);
-    else if (message.kind === 'sessions') running?.sessions?.(message.elsewhere);
+    else if (message.kind === 'gathered') running?.gathered?.(message.gathered);
+    else if (message.kind === 'metrics') {
+      const sample = { counters: {}, sessions: {}, ...running?.metrics?.(), process: sampler.sample() };
+      tell({ kind: 'metrics', ask: message.ask, sample });
+    } else if (message.kind === 'sessions') running?.sessions?.(message.elsewhere);
     else
       start(message).catch((error: unknown) => {
         logger?.error('role could not start', { error: describe(error) });

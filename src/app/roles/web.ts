@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { systemClock } from '#base/clock';
 import { FengniError } from '#base/errors';
-import { networksOf } from '#net/connection';
+import { createCounters, networksOf } from '#net/connection';
 import {
   createHttpServer,
   type HttpServer,
@@ -10,13 +10,17 @@ import {
   type MailService,
   sealRoutes,
 } from '#net/http';
+import type { Gathered } from '#net/metrics';
 import { nodeIo } from '#store/durable';
 import { listenOn } from './listen.ts';
 import type { RoleContext, RunningRole } from './role-main.ts';
 import { createSharedGate } from './shared-gate.ts';
 import { roleTls } from './tls.ts';
 
-/** HTTPS: health, the public part of the seal, the first page. It can read `ledger/` and nothing else. */
+/** the supervisor waits a second for roles */
+const gatherMs = 3_000;
+
+/** HTTPS: health, the public part of the seal, the first page; `/metrics` on its port. It can read `ledger/` and nothing else. */
 export const run = async ({ start, logger, tell }: RoleContext): Promise<RunningRole> => {
   const { config, dataFolder } = start;
   const tls = roleTls(start.tls);
@@ -51,12 +55,32 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
     }),
   ];
   const gate = createSharedGate({ start, tell });
+  const counters = createCounters();
+  /** who waits for what the supervisor gathers */
+  let wanted: { answer: Promise<Gathered | null>; take(gathered: Gathered | null): void } | null = null;
+  const gather = (): Promise<Gathered | null> => {
+    if (wanted !== null) return wanted.answer;
+    const { promise, resolve } = Promise.withResolvers<Gathered | null>();
+    const timer = setTimeout(() => take(null), gatherMs);
+    const take = (gathered: Gathered | null): void => {
+      clearTimeout(timer);
+      wanted = null;
+      resolve(gathered);
+    };
+    wanted = { answer: promise, take };
+    tell({ kind: 'metrics-wanted' });
+    return promise;
+  };
   const servers: HttpServer[] = [];
   for (const socket of start.sockets) {
-    if (tls === null) throw new Error('the supervisor hands certificates to a role with TLS ports');
+    const isClear = socket.tls === 'none';
+    if (tls === null && !isClear)
+      throw new Error('the supervisor hands certificates to a role with TLS ports');
     const server = createHttpServer({
-      routes,
-      tls: tls.server,
+      routes:
+        socket.service === 'metrics' ? [(await import('#net/exposition')).metricsRoute(gather)] : routes,
+      tls: isClear || tls === null ? null : tls.server,
+      counters,
       logger,
       gate,
       proxies: networksOf(socket.proxyFrom),
@@ -70,6 +94,8 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
       await Promise.all(servers.map((server) => server.close(3_000)));
     },
     tls: (material) => tls?.update(material),
+    metrics: () => ({ counters: counters.snapshot() }),
+    gathered: (gathered) => wanted?.take(gathered),
     sessions: (elsewhere) => gate.hear(elsewhere),
   };
 };

@@ -5,9 +5,10 @@ import { createRemoteSealer, ledgerIo } from '#app/sealer';
 import { FengniError } from '#base/errors';
 import { serveIpc } from '#net/ipc';
 import { createStandingConnection, mailstoreMethods } from '#net/mailstore';
+import { createHistogram, syncBounds } from '#net/metrics';
 import { type AuthPort, createAdministration } from '#services/administration';
 import { openWriter } from '#services/writer';
-import { nodeIo } from '#store/durable';
+import { type Io, nodeIo } from '#store/durable';
 import { type FolderLock, takeLock } from '#store/lock';
 import { listenOn } from './listen.ts';
 import { remoteParser } from './parse-elsewhere.ts';
@@ -26,11 +27,16 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
   const lock = await takeFolderLock(path.join(dataFolder, 'lock'));
   const sealer = createRemoteSealer(start.sealerSocket, sealerWaitMs);
   const known = await sealer.knownHead();
+  const sync = createHistogram(syncBounds);
+  /** when the sealer signed last */
+  let headAtMs: number | null = null;
   const parser = remoteParser(socket('parser'), () => tell({ kind: 'parser-wanted' }));
   let publish: (() => Promise<void>) | null = null;
   const opened = await openWriter({
     // A sealer under a user of its own reads the ledger as one of the group.
-    io: config.sealer.socket === null ? nodeIo : ledgerIo(nodeIo, dataFolder),
+    io: timedSyncs(config.sealer.socket === null ? nodeIo : ledgerIo(nodeIo, dataFolder), (seconds) =>
+      sync.observe(seconds),
+    ),
     folder: dataFolder,
     spoolOwners: ['mx', 'access'],
     shard,
@@ -41,7 +47,9 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
       advance: async (request) => {
         // A sealer that was down at the first start has no generation yet, and its key stands nowhere.
         await publish?.();
-        return sealer.advance(request);
+        const answer = await sealer.advance(request);
+        if (answer.kind === 'signed') headAtMs = performance.now();
+        return answer;
       },
       look: sealer.look,
     },
@@ -100,6 +108,18 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
   for (const { name, server } of servers) await listenOn(server, start.internal[name] ?? -1);
 
   return {
+    metrics: () => {
+      const { sealer: state, sealedSize } = writer.sealStatus();
+      return {
+        writer: {
+          ...writer.queue.stats(),
+          sync: sync.sample(),
+          sealer: state,
+          sealedLeaves: sealedSize,
+          headAgeSeconds: headAtMs === null ? null : (performance.now() - headAtMs) / 1_000,
+        },
+      };
+    },
     stop: async () => {
       await Promise.all(servers.map(({ ipc }) => ipc.close(3_000)));
       await writer.stop();
@@ -136,3 +156,18 @@ const authPort = (connection: ReturnType<typeof createStandingConnection>): Auth
     confirm: (id) => call('confirm', { id }),
   };
 };
+
+/** The same files; how long each data sync took is told. */
+const timedSyncs = (io: Io, took: (seconds: number) => void): Io => ({
+  ...io,
+  open: async (name, how) => {
+    const file = await io.open(name, how);
+    const dataSync = file.dataSync.bind(file);
+    file.dataSync = async () => {
+      const begunMs = performance.now();
+      await dataSync();
+      took((performance.now() - begunMs) / 1_000);
+    };
+    return file;
+  },
+});

@@ -43,16 +43,25 @@ export const asDiskFull = (fault: FengniError, folder: string): FengniError => {
   return new FengniError('disk-full', { subject, remedy: say('en', 'remedy.disk-full'), cause: fault });
 };
 
+export interface DiskWatch {
+  isFull(): boolean;
+  /** as last seen */
+  room(): { freeBytes: number; sizeBytes: number };
+  stop(): void;
+}
+
 /** Looks at the disk of a folder once a second, and says when it has become nearly full, or is no longer. */
 export const watchDisk = (
   folder: string,
   freeBytesMin: number,
   changed: (isFull: boolean, freeBytes: number) => void,
-): { isFull(): boolean; stop(): void } => {
+): DiskWatch => {
   let isFull = false;
   let isLooking = false;
+  let room = { freeBytes: 0, sizeBytes: 0 };
   const see = ({ bavail, blocks, bsize }: fs.StatsFs): void => {
     const freeBytes = bavail * bsize;
+    room = { freeBytes, sizeBytes: blocks * bsize };
     const now = isNearlyFull({ freeBytes, sizeBytes: blocks * bsize, freeBytesMin });
     if (now === isFull) return;
     isFull = now;
@@ -69,5 +78,5 @@ export const watchDisk = (
       if (error === null) see(stats);
     });
   }, lookMs);
-  return { isFull: () => isFull, stop: () => clearInterval(timer) };
+  return { isFull: () => isFull, room: () => room, stop: () => clearInterval(timer) };
 };

@@ -6,6 +6,7 @@ import { systemRandom } from '#base/clock';
 import { FengniError } from '#base/errors';
 import type { Logger } from '#base/logger';
 import { connectIpc } from '#net/ipc';
+import { createProcessSampler } from '#net/metrics';
 import { newTicketKeys } from '#net/tls';
 import { prepareDataFolder } from './data-folder.ts';
 import { asDiskFull, watchDisk } from './disk-watch.ts';
@@ -15,7 +16,7 @@ import { becomeUser, chooseUser, refuseExposedRoot } from './privileges.ts';
 import { activatedSockets } from './socket-activation.ts';
 import { createSupervisor, type RolePlan, type Supervisor } from './supervisor.ts';
 import { type Certificates, filesClosedTo, readCertificates } from './tls-material.ts';
-import { watchPickup } from './watch-pickup.ts';
+import { type PickupWatch, watchPickup } from './watch-pickup.ts';
 
 export interface ServeOptions {
   config: Config;
@@ -57,6 +58,7 @@ const roleOf: Record<string, RoleName> = {
   pop3: 'access',
   pop3s: 'access',
   https: 'web',
+  metrics: 'web',
 };
 
 const ticketKeysLifeMs = 12 * 3_600_000;
@@ -187,12 +189,21 @@ const start = async (
   };
 
   const failed = Promise.withResolvers<FengniError>();
+  const sampler = createProcessSampler();
+  const { version } = JSON.parse(fs.readFileSync(path.join(programFolder, 'package.json'), 'utf8'));
+  let pickup: PickupWatch | null = null;
   const supervisor = createSupervisor({
     roles,
     plan,
     asDiskFull: (fault) => asDiskFull(fault, dataFolder),
     folders: { data: dataFolder, compileCache },
     logger,
+    ownMetrics: () => ({
+      version,
+      supervisor: sampler.sample(),
+      disk: { ...disk.room(), isNearlyFull: disk.isFull() },
+      pickup: pickup?.counts() ?? { waiting: 0, held: 0 },
+    }),
     onFatal: failed.resolve,
   });
   const disk = watchDisk(dataFolder, config.limits.freeBytesMin, (isFull, freeBytes) => {
@@ -204,6 +215,7 @@ const start = async (
     clearInterval(rotation);
     clearInterval(renewal);
     disk.stop();
+    sampler.stop();
     pickup?.stop();
     await supervisor.stop();
     fs.rmSync(run('ports.json'), { force: true });
@@ -241,7 +253,6 @@ const start = async (
     }
   };
 
-  let pickup: { stop(): void } | null = null;
   const begin = async (): Promise<Served> => {
     await supervisor.start();
     const firstLogin = await bootstrap(run('control'), path.join(dataFolder, 'first-login.txt'));

@@ -11,6 +11,8 @@ import {
 import { FengniError } from '#base/errors';
 import type { Logger } from '#base/logger';
 import { say } from '#base/text';
+import type { Gathered } from '#net/metrics';
+import { createGatherer } from './gather-metrics.ts';
 
 /** What a role is started with; `sockets` are descriptors of this process, in the order in which `start` names them. */
 export interface RolePlan {
@@ -28,6 +30,8 @@ export interface SupervisorOptions {
   asDiskFull(fault: FengniError): FengniError;
   folders: { data: string; compileCache(role: RoleName): string | null };
   logger: Logger;
+  /** what the supervisor's own process adds to what roles count */
+  ownMetrics(): Omit<Gathered, 'roles'>;
   /** a role says that starting again would not help, or does not come up at the start */
   onFatal(fault: FengniError): void;
 }
@@ -75,6 +79,16 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
   const diedAtMs = new Map<RoleName, number>();
   /** sessions by role and by what they are counted under */
   const sessions = new Map<RoleName, Readonly<Record<string, number>>>();
+  const restarts = new Map<RoleName, number>();
+  const gatherer = createGatherer({
+    roles: () =>
+      options.roles.map((role) => ({ role, restarts: restarts.get(role) ?? 0, isThere: children.has(role) })),
+    ask: (ask) => {
+      for (const { ready, process } of children.values())
+        if (ready && process.connected) process.send({ kind: 'metrics', ask } satisfies SupervisorMessage);
+    },
+    own: options.ownMetrics,
+  });
   let started = false;
   let stopping = false;
   let waiting: { role: RoleName; resolve(): void } | null = null;
@@ -126,6 +140,13 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
       child.ready = true;
       logger.info('role ready', { role: child.role, pid: child.process.pid ?? 0 });
       if (waiting?.role === child.role) waiting.resolve();
+    } else if (message.kind === 'metrics') {
+      gatherer.hear(child.role, message.ask, message.sample);
+    } else if (message.kind === 'metrics-wanted') {
+      void gatherer.gather().then((gathered) => {
+        if (child.process.connected)
+          child.process.send({ kind: 'gathered', gathered } satisfies SupervisorMessage);
+      });
     } else if (message.kind === 'sessions') {
       sessions.set(child.role, message.counts);
       tellOfSessions();
@@ -166,6 +187,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
         return;
       }
     }
+    restarts.set(child.role, (restarts.get(child.role) ?? 0) + 1);
     const lived = performance.now() - child.startedMs;
     const count = lived > healthyMs && child.ready ? 0 : (failures.get(child.role) ?? -1) + 1;
     failures.set(child.role, count);

@@ -7,6 +7,7 @@ import { demo } from './en/demo.ts';
 import { erase } from './en/erase.ts';
 import { errors } from './en/errors.ts';
 import { journey } from './en/journey.ts';
+import { metrics } from './en/metrics.ts';
 import { processErrors } from './en/process-errors.ts';
 import { sealer } from './en/sealer.ts';
 import { sendmail } from './en/sendmail.ts';
@@ -25,6 +26,7 @@ export const en = {
   ...erase,
   ...errors,
   ...journey,
+  ...metrics,
   ...processErrors,
   ...sealer,
   ...sendmail,

@@ -9,6 +9,7 @@ import { demo } from './zh/demo.ts';
 import { erase } from './zh/erase.ts';
 import { errors } from './zh/errors.ts';
 import { journey } from './zh/journey.ts';
+import { metrics } from './zh/metrics.ts';
 import { processErrors } from './zh/process-errors.ts';
 import { sealer } from './zh/sealer.ts';
 import { sendmail } from './zh/sendmail.ts';
@@ -27,6 +28,7 @@ export const zh: Translation<typeof en> = {
   ...erase,
   ...errors,
   ...journey,
+  ...metrics,
   ...processErrors,
   ...sealer,
   ...sendmail,

@@ -73,6 +73,7 @@ const unixName = 'unix';
  */
 export const createSessionServer = (options: SessionServerOptions): SessionServer => {
   const { name, gate, counters, log } = options;
+  const octetsName = `${name}-octets`;
   const deadlines = createDeadlines({
     clock: options.clock,
     ...(options.sweepEveryMs === undefined ? {} : { everyMs: options.sweepEveryMs }),
@@ -135,10 +136,20 @@ export const createSessionServer = (options: SessionServerOptions): SessionServe
     }
     counters.count(`${name}-session`);
     const driver = options.driver();
+    const shaken = ({ version }: { version: string }): void => counters.count(`${name}-tls-${version}`);
     const events: ConnectionEvents = {
-      opened: () => driver.opened(),
-      octets: (chunk) => driver.octets(chunk),
-      secured: (tls) => driver.secured(tls),
+      opened: () => {
+        if (connection.tls !== null) shaken(connection.tls);
+        driver.opened();
+      },
+      octets: (chunk) => {
+        counters.count(octetsName, chunk.length);
+        driver.octets(chunk);
+      },
+      secured: (tls) => {
+        shaken(tls);
+        driver.secured(tls);
+      },
       ended: () => driver.ended(),
       drained: () => driver.drained(),
       expired: (nowMs) => driver.expired(nowMs),

@@ -1,11 +1,18 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import {
+  createServer as createPlainServer,
+  type IncomingMessage,
+  type Server as PlainServer,
+  type ServerResponse,
+} from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import type { TLSSocket } from 'node:tls';
 import { systemClock } from '#base/clock';
 import type { Logger } from '#base/logger';
 import {
+  type Counters,
   createDeadlines,
   type Networks,
   type ProxyOutcome,
@@ -42,18 +49,20 @@ export const httpLimits: HttpLimits = {
 
 export interface HttpServerOptions {
   routes: readonly Route[];
-  tls: ServerTls;
+  /** null for HTTP in clear: for a port that this machine alone reaches */
+  tls: ServerTls | null;
   logger: Logger;
   limits?: Partial<HttpLimits>;
   /** counts and refuses connections by address; the same one may serve other listeners */
   gate?: SessionGate;
+  counters?: Counters;
   /** proxies, whose connections must begin with a PROXY header, which is believed */
   proxies?: Networks;
 }
 
 export interface HttpServer {
   /** to be told to listen, on a port or on an inherited descriptor */
-  readonly server: Server;
+  readonly server: Server | PlainServer;
   /** Takes nothing new, lets running requests end; after `graceMs` without mercy. */
   close(graceMs?: number): Promise<void>;
 }
@@ -74,34 +83,36 @@ const commonHeaders: Readonly<Record<string, string>> = {
   'x-frame-options': 'DENY',
 };
 
-/** An HTTPS server over a list of routes. */
+/** An HTTP server over a list of routes, with TLS or in clear. */
 export const createHttpServer = (options: HttpServerOptions): HttpServer => {
   const limits = { ...httpLimits, ...options.limits };
   const find = createRouter(options.routes);
   const closing = new AbortController();
 
-  const server = createServer(
-    {
-      ...options.tls.serverOptions(['http/1.1']),
-      maxHeaderSize: limits.headerBytesMax,
-      headersTimeout: limits.headerMs,
-      requestTimeout: limits.requestMs,
-      keepAliveTimeout: limits.keepAliveMs,
-      connectionsCheckingInterval: 1_000,
-      requireHostHeader: true,
-      insecureHTTPParser: false,
-    },
-    (request, response) => {
-      serve(request, response).catch((error: unknown) => {
-        options.logger.error('HTTP reply failed', { error: String(error) });
-        response.destroy();
-      });
-    },
-  );
+  const settings = {
+    maxHeaderSize: limits.headerBytesMax,
+    headersTimeout: limits.headerMs,
+    requestTimeout: limits.requestMs,
+    keepAliveTimeout: limits.keepAliveMs,
+    connectionsCheckingInterval: 1_000,
+    requireHostHeader: true,
+    insecureHTTPParser: false,
+  };
+  const take = (request: IncomingMessage, response: ServerResponse): void => {
+    serve(request, response).catch((error: unknown) => {
+      options.logger.error('HTTP reply failed', { error: String(error) });
+      response.destroy();
+    });
+  };
+  const { tls, counters } = options;
+  const server =
+    tls === null
+      ? createPlainServer(settings, take)
+      : createServer({ ...tls.serverOptions(['http/1.1']), ...settings }, take);
   server.maxHeadersCount = limits.headerFieldsMax;
   server.maxRequestsPerSocket = limits.requestsPerConnectionMax;
   server.setTimeout(limits.idleMs);
-  options.tls.follow(server, ['http/1.1']);
+  if (tls !== null) tls.follow(server as Server, ['http/1.1']);
 
   /** who is behind a proxy's connection, by the connection's own far end: TLS hides the socket from the request */
   const claimed = new Map<string, string>();
@@ -110,16 +121,27 @@ export const createHttpServer = (options: HttpServerOptions): HttpServer => {
     claimed.get(farEnd(socket)) ?? plainAddress(socket.remoteAddress ?? '');
   server.on('connection', (socket) => {
     const admission = options.gate?.admit(peerAddress(socket));
+    counters?.count(
+      admission?.kind === 'refused' ? `http-session-refused-${admission.reason}` : 'http-session',
+    );
     if (admission?.kind === 'refused') socket.destroy();
     else if (admission !== undefined) socket.once('close', admission.release);
   });
   // a stranger's handshake that fails is no event of ours
-  server.on('tlsClientError', (_error, socket) => socket.destroy());
+  server.on('tlsClientError', (_error: Error, socket: Socket) => {
+    counters?.count('http-tls-handshake-failed');
+    socket.destroy();
+  });
+  server.on('secureConnection', (socket: TLSSocket) =>
+    counters?.count(`http-tls-${socket.getProtocol() ?? 'unknown'}`),
+  );
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (!socket.writable) {
       socket.destroy();
       return;
     }
+    if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') counters?.count('http-timeout');
+    else counters?.count(error.code === 'HPE_HEADER_OVERFLOW' ? 'http-line-too-long' : 'http-bad');
     const status =
       error.code === 'HPE_HEADER_OVERFLOW'
         ? '431 Request Header Fields Too Large'
@@ -164,6 +186,7 @@ export const createHttpServer = (options: HttpServerOptions): HttpServer => {
     const gone = new AbortController();
     response.once('close', () => gone.abort());
     const reply = await replyTo(request, AbortSignal.any([gone.signal, closing.signal]));
+    counters?.count(`http-reply-${String(reply.status).charAt(0)}xx`);
     await send(request, response, reply, closing.signal.aborted);
   };
 

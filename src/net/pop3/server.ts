@@ -135,6 +135,7 @@ class Driver implements SessionDriver {
   #act(effect: Pop3Effect): void {
     switch (effect.kind) {
       case 'reply':
+        this.#options.counters.count(effect.text.startsWith('+') ? 'pop3-reply-ok' : 'pop3-reply-err');
         this.#gather(effect.text);
         return;
       case 'count':

@@ -27,6 +27,11 @@ export const pop3ServerCounters = {
   'pop3-session-refused-too-many-a-second': 'connections refused: their address opens them too fast',
   'pop3-session-refused-full': 'connections refused: there are too many in all',
   'pop3-proxy-refused': 'connections of proxies closed because of their PROXY header',
+  'pop3-octets': 'octets received, after TLS',
+  'pop3-tls-TLSv1.2': 'TLS handshakes that ended in TLS 1.2',
+  'pop3-tls-TLSv1.3': 'TLS handshakes that ended in TLS 1.3',
+  'pop3-reply-ok': 'replies +OK',
+  'pop3-reply-err': 'replies -ERR',
   'pop3-tls-handshake-failed': 'connections whose TLS handshake failed or took too long',
   'pop3-message-broken-off':
     'messages that could not be read to their end: the session was ended without the final dot',

@@ -443,6 +443,7 @@ export class ImapSession implements CommandSession, MailboxListener {
   #reply(tag: string, reply: Reply): void {
     const code = reply.code === null ? '' : `[${reply.code}] `;
     this.send(`${tag} ${reply.condition} ${code}${reply.text}\r\n`);
+    this.server.options.count(`imap-reply-${reply.condition.toLowerCase()}`);
     if (reply.condition !== 'BAD') {
       this.#badCommands = 0;
       return;

@@ -46,6 +46,8 @@ export interface InboundOptions {
   heldBytesMax: number;
   /** whether no new message should be begun */
   isDiskNearlyFull?(): boolean;
+  /** counts by name what it refuses for a while; names as `/metrics` has them */
+  count?(name: string): void;
   /** for a process that serves strangers; one that serves one message and ends has none */
   poison?: Poison;
   /** `createMessageParser`, but for tests */
@@ -84,22 +86,35 @@ const isSetAside = refusal(
   'This message has stopped the server twice and is set aside; ask its postmaster',
 );
 
+const counted: ReadonlyMap<Refusal, string> = new Map([
+  [storeIsAway, 'smtp-store-unavailable'],
+  [diskNearlyFull, 'smtp-disk-nearly-full'],
+  [tooMuch, 'smtp-too-much-at-once'],
+  [parserFailed, 'smtp-parser-failed'],
+  [isSetAside, 'smtp-poison'],
+]);
+
 /** What the SMTP engine asks of the mail system, for one process. */
 export const createInbound = (options: InboundOptions): Inbound => {
   const { writer, logger, poison, createParser = createMessageParser } = options;
   let heldBytes = 0;
+  const noted = (reason: Refusal): Refusal => {
+    const name = counted.get(reason);
+    if (name !== undefined) options.count?.(name);
+    return reason;
+  };
 
   const recipient = async (
     _: InboundTransaction | LocalTransaction,
     address: string,
   ): Promise<RecipientVerdict> => {
-    if (options.isDiskNearlyFull?.() === true) return diskNearlyFull;
+    if (options.isDiskNearlyFull?.() === true) return noted(diskNearlyFull);
     return resolve(address);
   };
 
   // Postfix too says so at MAIL: a sender with many recipients learns it at once.
   const sender = (): SenderVerdict =>
-    options.isDiskNearlyFull?.() === true ? diskNearlyFull : { kind: 'accepted' };
+    options.isDiskNearlyFull?.() === true ? noted(diskNearlyFull) : { kind: 'accepted' };
 
   const resolve = async (address: string): Promise<RecipientVerdict> => {
     try {
@@ -120,7 +135,7 @@ export const createInbound = (options: InboundOptions): Inbound => {
       }
     } catch (error) {
       logger.warn('recipient could not be looked up', { code: codeOf(error) });
-      return storeIsAway;
+      return noted(storeIsAway);
     }
   };
 
@@ -319,7 +334,9 @@ export const createInbound = (options: InboundOptions): Inbound => {
       },
       finish: () => {
         isOver = true;
-        return finish().finally(release);
+        return finish()
+          .then((outcome) => (outcome.kind === 'refused' ? noted(outcome) : outcome))
+          .finally(release);
       },
       abort: () => {
         isOver = true;

@@ -50,6 +50,19 @@ export interface CommitQueue {
   idle(): Promise<void>;
   /** what waits is refused, what runs is finished */
   close(): Promise<void>;
+  /** since the start of this process */
+  stats(): QueueStats;
+}
+
+export interface QueueStats {
+  groups: number;
+  frames: number;
+  leaves: number;
+  /** jobs that wait now */
+  waiting: number;
+  /** jobs that were withdrawn, or refused at once, because others waited too long or were too many */
+  late: number;
+  overloaded: number;
 }
 
 /**
@@ -62,6 +75,7 @@ export const createCommitQueue = (options: CommitQueueOptions): CommitQueue => {
   let waiting: Job[] = [];
   let running: Promise<void> | null = null;
   let closed: FengniError | null = null;
+  const stats = { groups: 0, frames: 0, leaves: 0, late: 0, overloaded: 0 };
 
   const run = async (): Promise<void> => {
     // One turn of the event loop, so that what arrived together is decided together.
@@ -92,6 +106,7 @@ export const createCommitQueue = (options: CommitQueueOptions): CommitQueue => {
     waiting = [];
     const jobs = candidates.filter((job) => {
       if (clock.monotonicMs() - job.queuedMs <= queuedMsMax) return true;
+      stats.late += 1;
       job.reject(late());
       return false;
     });
@@ -155,6 +170,9 @@ export const createCommitQueue = (options: CommitQueueOptions): CommitQueue => {
       fail(fault);
       return;
     }
+    stats.groups += 1;
+    stats.frames += group.lastSeq - group.firstSeq + 1;
+    stats.leaves += group.leaves.length;
     options.leafClock.committed(draft);
     const applied = apply(draft.events, group);
     options.committed(group, draft);
@@ -194,6 +212,7 @@ export const createCommitQueue = (options: CommitQueueOptions): CommitQueue => {
           return;
         }
         if (waiting.length >= jobsMax) {
+          stats.overloaded += 1;
           reject(overloaded());
           return;
         }
@@ -206,6 +225,7 @@ export const createCommitQueue = (options: CommitQueueOptions): CommitQueue => {
         waiting.push(job);
         kick();
       }),
+    stats: () => ({ ...stats, waiting: waiting.length }),
     idle: async () => {
       while (running !== null) await running;
     },
