@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { systemClock, systemRandom } from '#base/clock';
-import { createCounters } from '#net/connection';
+import { createCounters, withLimitLog } from '#net/connection';
 import { createImapListener, imapServerDefaults } from '#net/imap';
 import { createMailstoreClient, createStandingConnection } from '#net/mailstore';
 import { createPop3Server, pop3ServerDefaults } from '#net/pop3';
@@ -50,7 +50,7 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
   });
   const tls = roleTls(start.tls);
   const sessions = createSharedGate({ start, tell });
-  const counters = createCounters();
+  const counters = withLimitLog(createCounters(), logger, systemClock);
   const pop3 = createPop3Server({
     settings: { ...pop3ServerDefaults, hostname: config.server.hostname, stls: tls !== null },
     login: createPop3Login({ login, index, gate, writer, logger }),

@@ -1,6 +1,7 @@
 import net from 'node:net';
 import path from 'node:path';
 import { systemClock, systemRandom } from '#base/clock';
+import { createCounters, withLimitLog } from '#net/connection';
 import { serveIpc } from '#net/ipc';
 import { type Attempt, createAuth } from '#services/auth';
 import { openSecrets } from '#store/secrets';
@@ -12,7 +13,13 @@ const prepareAfterMs = 3_000;
 /** Passwords: the only process that opens `secrets.db`. */
 export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> => {
   const secrets = openSecrets({ path: path.join(start.dataFolder, 'secrets.db') });
-  const auth = createAuth({ secrets, clock: systemClock, random: systemRandom });
+  const counters = withLimitLog(createCounters(), logger, systemClock);
+  const auth = createAuth({
+    secrets,
+    clock: systemClock,
+    random: systemRandom,
+    count: (name) => counters.count(name),
+  });
   const unconfirmed = auth.unconfirmed().length;
   // Each is a change that is durable here and whose ROW is not: the writer asks for them and logs their rows.
   if (unconfirmed > 0)
@@ -37,17 +44,7 @@ export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> 
   // Not before the server is ready: at a start every role wants the processor.
   const preparing = setTimeout(() => void auth.prepare().catch(() => {}), prepareAfterMs);
   return {
-    metrics: () => {
-      const { granted, refused, unavailable, slowed } = auth.status();
-      return {
-        counters: {
-          'auth-login': granted,
-          'auth-login-refused': refused,
-          'auth-overloaded': unavailable,
-          'auth-slowed': slowed,
-        },
-      };
-    },
+    metrics: () => ({ counters: counters.snapshot() }),
     stop: async () => {
       clearTimeout(preparing);
       await ipc.close(2_000);

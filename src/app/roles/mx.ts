@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { systemClock, systemRandom } from '#base/clock';
 import { MiB } from '#base/limits';
-import { createCounters } from '#net/connection';
+import { createCounters, withLimitLog } from '#net/connection';
 import { createMailstoreClient } from '#net/mailstore';
 import { createSmtpServer, type SmtpServer, smtpServerDefaults } from '#net/smtp-in';
 import { createInbound, openPoison } from '#services/inbound';
@@ -39,7 +39,7 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
   }, 5_000);
   await emptySpool(nodeIo, start.dataFolder, (owner) => owner === 'mx');
   let isDiskNearlyFull = start.isDiskNearlyFull;
-  const counters = createCounters();
+  const counters = withLimitLog(createCounters(), logger, systemClock);
   const inbound = createInbound({
     writer,
     hostname,

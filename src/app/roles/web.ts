@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { systemClock } from '#base/clock';
 import { FengniError } from '#base/errors';
-import { createCounters, networksOf } from '#net/connection';
+import { createCounters, networksOf, withLimitLog } from '#net/connection';
 import {
   createHttpServer,
   type HttpServer,
@@ -55,7 +55,7 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
     }),
   ];
   const gate = createSharedGate({ start, tell });
-  const counters = createCounters();
+  const counters = withLimitLog(createCounters(), logger, systemClock);
   /** who waits for what the supervisor gathers */
   let wanted: { answer: Promise<Gathered | null>; take(gathered: Gathered | null): void } | null = null;
   const gather = (): Promise<Gathered | null> => {

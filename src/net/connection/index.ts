@@ -18,7 +18,7 @@ export {
 } from './connection.ts';
 export { type Counters, createCounters } from './counters.ts';
 export { createDeadlines, type Deadlines, type Expiring } from './deadlines.ts';
-export { createFloodLog, type FloodLog } from './flood-log.ts';
+export { limitNames, withLimitLog } from './limits.ts';
 export { type Networks, networksOf, plainAddress } from './networks.ts';
 export { type ProxyOutcome, readProxied } from './proxied.ts';
 export {

@@ -4,7 +4,6 @@ import type { Logger } from '#base/logger';
 import { type Connection, type ConnectionEvents, openConnection, type ServerTls } from './connection.ts';
 import type { Counters } from './counters.ts';
 import { createDeadlines } from './deadlines.ts';
-import { createFloodLog } from './flood-log.ts';
 import { type Networks, plainAddress } from './networks.ts';
 import { readProxied } from './proxied.ts';
 import type { Admission, SessionGate } from './session-gate.ts';
@@ -78,7 +77,6 @@ export const createSessionServer = (options: SessionServerOptions): SessionServe
     clock: options.clock,
     ...(options.sweepEveryMs === undefined ? {} : { everyMs: options.sweepEveryMs }),
   });
-  const refused = createFloodLog(log, options.clock, `${name} sessions refused`);
   const open = new Map<SessionDriver, Connection>();
   const reading = new Set<Socket>();
   let draining = false;
@@ -94,7 +92,6 @@ export const createSessionServer = (options: SessionServerOptions): SessionServe
 
   const dropped = (reason: string, peer: string): void => {
     counters.count(`${name}-proxy-refused`);
-    refused.note('proxy');
     log.debug(`${name} proxy refused`, { peer, reason });
   };
 
@@ -129,7 +126,6 @@ export const createSessionServer = (options: SessionServerOptions): SessionServe
     if (admission.kind === 'refused') {
       const { reason } = admission;
       counters.count(`${name}-session-refused-${reason}`);
-      refused.note(reason);
       log.debug(`${name} session refused`, { peer: peer.address, reason });
       refuse(socket, security, reason);
       return;

@@ -2,6 +2,9 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { systemClock } from '#base/clock';
+import { silentLogger } from '#base/logger';
+import { createCounters, withLimitLog } from '#net/connection';
 import { createHistogram, delayBounds, type Gathered, type RoleSample } from '#net/metrics';
 import { pop3ServerCounters } from '#net/pop3';
 import { smtpServerCounters } from '#net/smtp-in';
@@ -150,7 +153,12 @@ const counted = (): string[] => {
   const root = path.resolve(import.meta.dirname, '../../..');
   for (const folder of ['src/net', 'src/protocols', 'src/services', 'src/app'])
     for (const name of fs.readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })) {
-      if (name.startsWith('exposition/') || !name.endsWith('.ts') || /\.(?:test|bench|fuzz)\.ts$/.test(name))
+      if (
+        name.startsWith('exposition/') ||
+        name === 'connection/limits.ts' ||
+        !name.endsWith('.ts') ||
+        /\.(?:test|bench|fuzz)\.ts$/.test(name)
+      )
         continue;
       const text = fs.readFileSync(path.join(root, folder, name), 'utf8');
       for (const [, counter = ''] of text.matchAll(/'((?:smtp|imap|pop3|http|auth)-[a-z][a-z0-9-]+)'/g))
@@ -171,4 +179,52 @@ test('everything that the code counts has its family, and every value of a label
   });
   assert.deepEqual(missing, [], 'add it to families.ts and to src/base/text/{en,zh}/metrics.ts');
   assert.ok(counted().length > 90);
+});
+
+/** Limits that are settings, and what each counts when a peer meets it. */
+const limitRows: Readonly<Record<string, readonly string[]>> = {
+  'a command line': ['smtp-line-too-long', 'smtp-line-endless', 'pop3-line-too-long', 'imap-line-too-long'],
+  recipients: ['smtp-too-many-recipients'],
+  'errors and commands that do nothing': [
+    'smtp-too-many-errors',
+    'smtp-too-many-idle-commands',
+    'pop3-too-many-errors',
+    'pop3-too-many-commands',
+  ],
+  'sessions of an address': [
+    ...['smtp', 'pop3'].flatMap((protocol) =>
+      ['too-many-sessions', 'too-many-a-second', 'full'].map((why) => `${protocol}-session-refused-${why}`),
+    ),
+    'smtp-proxy-refused',
+    'pop3-proxy-refused',
+    'http-proxy-refused',
+  ],
+  time: ['smtp-timeout', 'pop3-timeout', 'imap-timed-out', 'imap-login-timed-out', 'imap-stalled'],
+  size: ['smtp-size-declared', 'smtp-size', 'smtp-endless-data'],
+  hops: ['smtp-loop'],
+  'unknown recipients and relaying': [
+    'smtp-recipient-unknown',
+    'smtp-recipient-disabled',
+    'smtp-relay-refused',
+  ],
+  'room on the disk': ['smtp-disk-nearly-full'],
+  'other protocols': ['smtp-http', 'smtp-tls-on-plain', 'imap-http-refused', 'imap-tls-hello-refused'],
+  'a literal': ['imap-literal-too-big'],
+  'sessions of an account': ['imap-account-sessions-refused'],
+  'wrong passwords': ['auth-slowed', 'auth-overloaded'],
+};
+
+test('every limit that a peer can meet is counted by the code, shown as a limit or a refusal, and said in the log', () => {
+  // put together from two words where they are counted
+  const composed = ['imap-line-too-long'];
+  const names = new Set([...counted(), ...composed]);
+  for (const [row, counters] of Object.entries(limitRows))
+    for (const counter of counters) {
+      assert.ok(names.has(counter) || counter.startsWith('pop3-session'), `${row}: nobody counts ${counter}`);
+      assert.match(shownAs(counter).family, /^fengni_(?:limits|sessions_refused)_total$/, counter);
+      const lines: string[] = [];
+      const log = { ...silentLogger, warn: (event: string) => void lines.push(event) };
+      withLimitLog(createCounters(), log, systemClock).count(counter);
+      assert.deepEqual(lines, ['limit met'], counter);
+    }
 });

@@ -1,4 +1,5 @@
 import type { PlainTextKey } from '#base/text';
+import { limitNames } from '#net/connection';
 
 export interface Family {
   type: 'counter' | 'gauge' | 'histogram';
@@ -52,46 +53,6 @@ export type FamilyName = keyof typeof families;
 export const meaningKey = (name: FamilyName): PlainTextKey => `metrics.${name}`;
 
 /** Counters of the code by what stands behind the protocol's name, and the family and label value that show them. */
-const limits = [
-  'early-talker',
-  'line-too-long',
-  'line-endless',
-  'bare-cr-or-lf',
-  'bare-cr-or-lf-command',
-  'bare-cr-or-lf-data',
-  'bare-line-feed',
-  'stray-control',
-  'too-many-recipients',
-  'too-many-errors',
-  'too-many-commands',
-  'too-many-idle-commands',
-  'too-many-mails',
-  'size',
-  'size-declared',
-  'endless-data',
-  'loop',
-  'http',
-  'http-refused',
-  'tls-on-plain',
-  'tls-hello-refused',
-  'starttls-injection',
-  'stls-injection',
-  'bdat-malformed',
-  'claim-refused',
-  'password-in-clear',
-  'timeout',
-  'timed-out',
-  'login-timed-out',
-  'stalled',
-  'account-sessions-refused',
-  'literal-too-big',
-  'disk-nearly-full',
-  'too-much-at-once',
-  'late',
-  'overloaded',
-  'slowed',
-] as const;
-
 const errors = [
   'service-failed',
   'parser-failed',
@@ -121,7 +82,7 @@ const events = [
   'poison',
 ] as const;
 
-export const labelValues = { limit: limits, kind: errors, event: events } as const;
+export const labelValues = { limit: limitNames, kind: errors, event: events } as const;
 
 /** The meaning of a label's value in the text catalogue. */
 export const valueKey = (value: (typeof labelValues)[keyof typeof labelValues][number]): PlainTextKey =>
@@ -164,7 +125,7 @@ export const shownAs = (name: string): { family: FamilyName; labels: Readonly<Re
     case 'login-refused':
       return of('fengni_logins_total', { outcome: 'refused' });
   }
-  if ((limits as readonly string[]).includes(rest)) return of('fengni_limits_total', { limit: rest });
+  if ((limitNames as readonly string[]).includes(rest)) return of('fengni_limits_total', { limit: rest });
   if ((errors as readonly string[]).includes(rest)) return of('fengni_errors_total', { kind: rest });
   return of('fengni_events_total', { event: rest });
 };

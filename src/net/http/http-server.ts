@@ -163,6 +163,7 @@ export const createHttpServer = (options: HttpServerOptions): HttpServer => {
       const begin = (outcome: ProxyOutcome): void => {
         reading.delete(socket);
         if (outcome.kind === 'refused') {
+          counters?.count('http-proxy-refused');
           options.logger.debug('http proxy refused', { reason: outcome.reason });
           return;
         }
@@ -174,8 +175,10 @@ export const createHttpServer = (options: HttpServerOptions): HttpServer => {
         for (const each of inner) each.call(server, socket);
       };
       if (!proxies.has(socket.remoteAddress ?? '')) begin({ kind: 'read', source: null, destination: null });
-      else if (reading.size >= proxyHeadersMax) socket.destroy();
-      else {
+      else if (reading.size >= proxyHeadersMax) {
+        counters?.count('http-proxy-refused');
+        socket.destroy();
+      } else {
         reading.add(socket);
         readProxied(socket, deadlines, begin);
       }

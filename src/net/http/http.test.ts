@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createConnection } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { connect } from 'node:tls';
 import fc from 'fast-check';
 import { type Clock, systemRandom as random, systemClock } from '#base/clock';
 import { createLogger, silentLogger } from '#base/logger';
-import { createSessionGate, sessionGateDefaults } from '#net/connection';
+import { createCounters, createSessionGate, networksOf, sessionGateDefaults } from '#net/connection';
 import {
   createLocalAuthority,
   createServerTls,
@@ -249,10 +249,31 @@ test('header fields beyond the limit, bare LF, smuggling and other protocols are
 test('connections beyond the gate are closed, and counted off when they end', async (t) => {
   const settings = { ...sessionGateDefaults, trusted: [], sessionsPerSecondMax: 3 };
   const gate = createSessionGate(settings, { nowMs: () => 0, monotonicMs: () => 0 });
-  const { ask } = await served(t, healthRoutes({ ready: () => true }), { gate });
+  const counters = createCounters();
+  const { ask } = await served(t, healthRoutes({ ready: () => true }), { gate, counters });
   for (let count = 0; count < 3; count++) assert.equal((await ask('/healthz')).status, 200);
   await assert.rejects(ask('/healthz'));
+  assert.equal(counters.value('http-session'), 3);
+  assert.equal(counters.value('http-session-refused-too-many-a-second'), 1);
+  assert.equal(counters.value('http-reply-2xx'), 3);
   while (gate.sessions > 0) await new Promise((resolve) => setImmediate(resolve));
+});
+
+test('a proxy without a PROXY header that can be read is closed without a word and counted', async (t) => {
+  const counters = createCounters();
+  const proxies = networksOf(['127.0.0.1']);
+  const { port, ask } = await served(t, healthRoutes({ ready: () => true }), { counters, proxies });
+  await assert.rejects(ask('/healthz'), 'a TLS hello is no PROXY header');
+  const socket = createConnection(port, '127.0.0.1', () => socket.write('PROXY TCP4 nonsense\r\n'));
+  await new Promise((resolve) =>
+    socket
+      .resume()
+      .on('error', () => {})
+      .on('close', resolve),
+  );
+  assert.equal(socket.bytesRead, 0);
+  assert.equal(counters.value('http-proxy-refused'), 2);
+  assert.equal(counters.value('http-session'), 0);
 });
 
 test('close lets a running request end and takes no new one', async (t) => {

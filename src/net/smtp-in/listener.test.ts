@@ -4,7 +4,13 @@ import os from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type Logger, silentLogger } from '#base/logger';
-import { createCounters, createSessionGate, networksOf, sessionGateDefaults } from '#net/connection';
+import {
+  createCounters,
+  createSessionGate,
+  networksOf,
+  sessionGateDefaults,
+  withLimitLog,
+} from '#net/connection';
 import { type InboundTransaction, smtpCounters } from '#protocols/smtp';
 import {
   eventually,
@@ -36,8 +42,8 @@ const start = async (
   const transactions: InboundTransaction[] = [];
   const lines: [event: string, fields: unknown][] = [];
   const log: Logger = { ...silentLogger, warn: (event, fields) => void lines.push([event, fields]) };
-  const counters = createCounters();
   const clock = stillClock();
+  const counters = withLimitLog(createCounters(), log, clock);
   const gate = createSessionGate(
     { ...sessionGateDefaults, trusted: options.trusted ?? [], sessionsPerAddressMax: 3 },
     clock,
@@ -91,7 +97,7 @@ test('a stranger waits for the greeting once; one that speaks before the greetin
   eager.send('EHLO x\r\nMAIL FROM:<>\r\n');
   assert.equal(await eager.toEnd(), '554 5.5.1 mx.fengni.test Wait for the greeting before you speak\r\n');
   assert.equal(counters.value('smtp-early-talker'), 1);
-  assert.deepEqual(lines, [['smtp sessions met a limit', { kind: 'smtp-early-talker', count: 1 }]]);
+  assert.deepEqual(lines, [['limit met', { limit: 'smtp-early-talker', count: 1 }]]);
 
   const polite = await connect();
   await eventually(() => server.sessions >= 1, 'it is there');
@@ -173,7 +179,10 @@ test('the limits are those of the peer behind the proxy, not of the proxy', asyn
     /^421 4\.7\.0 mx\.fengni\.test Too many sessions from your address/,
   );
   assert.equal(counters.value('smtp-session-refused-too-many-sessions'), 1);
-  assert.deepEqual(lines.at(-1), ['smtp sessions refused', { kind: 'too-many-sessions', count: 1 }]);
+  assert.deepEqual(lines.at(-1), [
+    'limit met',
+    { limit: 'smtp-session-refused-too-many-sessions', count: 1 },
+  ]);
 });
 
 test('a proxy that sends none, another text or too little in 5 s is closed without a word', async (t) => {

@@ -3,9 +3,7 @@ import { FengniError } from '#base/errors';
 import type { Logger } from '#base/logger';
 import {
   type Connection,
-  createFloodLog,
   createSessionServer,
-  type FloodLog,
   networksOf,
   type SessionDriver,
   type SessionRefusal,
@@ -23,7 +21,6 @@ import {
   refuseSession,
   type SenderVerdict,
   type SmtpAnswer,
-  type SmtpCounter,
   type SmtpEffect,
   type SmtpSession,
 } from '#protocols/smtp';
@@ -40,10 +37,9 @@ export type SmtpServer = SessionServer;
 
 /** The socket side of SMTP and LMTP reception: feeds sessions, does what they say, keeps their time. */
 export const createSmtpServer = (options: SmtpServerOptions): SmtpServer => {
-  const { settings, clock, log, gate } = options;
+  const { settings, clock, gate } = options;
   const shared: Shared = {
     ...options,
-    ended: createFloodLog(log, clock, 'smtp sessions met a limit'),
     manners: createManners(clock),
     isTrusted: (address) => address === '' || gate.isTrusted(address),
     relays: networksOf(settings.xclientFrom),
@@ -70,28 +66,10 @@ interface Shared {
   counters: SessionServerBasics['counters'];
   clock: Clock;
   log: Logger;
-  ended: FloodLog;
   manners: Manners;
   isTrusted(address: string): boolean;
   relays: ReturnType<typeof networksOf>;
 }
-
-/** What a stranger's administrator may ask about: each has a line in the log, once a minute at most. */
-const limits: ReadonlySet<string> = new Set<SmtpCounter>([
-  'smtp-line-endless',
-  'smtp-bare-cr-or-lf-command',
-  'smtp-bare-cr-or-lf-data',
-  'smtp-too-many-recipients',
-  'smtp-too-many-errors',
-  'smtp-too-many-idle-commands',
-  'smtp-too-many-mails',
-  'smtp-endless-data',
-  'smtp-loop',
-  'smtp-timeout',
-  'smtp-starttls-injection',
-  'smtp-bdat-malformed',
-  'smtp-claim-refused',
-]);
 
 /** by the first digit, from 2 */
 const replyNames = ['smtp-reply-2xx', 'smtp-reply-3xx', 'smtp-reply-4xx', 'smtp-reply-5xx'];
@@ -202,11 +180,10 @@ class Driver implements SessionDriver {
 
   /** RFC 5321 §4.3.1: the client waits for the greeting. One that does not will not read our replies either. */
   #interrupted(): void {
-    const { counters, ended, settings } = this.#options;
+    const { counters, settings } = this.#options;
     this.#pausing = false;
     this.#session = null;
     counters.count('smtp-early-talker');
-    ended.note('smtp-early-talker');
     this.#connection?.write(`554 5.5.1 ${settings.hostname} Wait for the greeting before you speak\r\n`);
     this.#connection?.end();
   }
@@ -253,7 +230,6 @@ class Driver implements SessionDriver {
         return;
       case 'count':
         this.#options.counters.count(effect.name);
-        if (limits.has(effect.name)) this.#options.ended.note(effect.name);
         return;
       case 'mail':
         this.#askSender(effect.transaction);

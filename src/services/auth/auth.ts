@@ -90,6 +90,8 @@ export interface AuthOptions {
   clock: Clock;
   random: Random;
   limits?: Partial<AuthLimits>;
+  /** counts by name; names as `/metrics` has them */
+  count?(name: string): void;
   /** waits; a test's clock has its own */
   sleep?: (ms: number) => Promise<void>;
   /** another cost than the standard one, for tests */
@@ -98,11 +100,18 @@ export interface AuthOptions {
 
 export const createAuth = (options: AuthOptions): Auth => new PasswordAuth(options);
 
+const countedAs = {
+  granted: 'auth-login',
+  refused: 'auth-login-refused',
+  unavailable: 'auth-overloaded',
+} as const;
+
 class PasswordAuth implements Auth {
   readonly #secrets: Secrets;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #limits: AuthLimits;
+  readonly #count: (name: string) => void;
   readonly #sleep: (ms: number) => Promise<void>;
   readonly #cost: Argon2Cost;
   readonly #queue: HashQueue;
@@ -124,6 +133,7 @@ class PasswordAuth implements Auth {
     this.#clock = options.clock;
     this.#random = options.random;
     this.#limits = limits;
+    this.#count = (name) => options.count?.(name);
     this.#sleep = options.sleep ?? ((ms) => sleepFor(ms));
     this.#cost = options.cost ?? argon2Cost;
     this.#queue = new HashQueue({ atOnce: limits.hashesAtOnce, waitingMax: limits.hashesWaitingMax });
@@ -147,6 +157,7 @@ class PasswordAuth implements Auth {
   async verify(attempt: Attempt): Promise<Verdict> {
     const verdict = await this.#slowedVerdict(attempt);
     this.#counts[verdict.kind]++;
+    this.#count(countedAs[verdict.kind]);
     return verdict;
   }
 
@@ -157,6 +168,7 @@ class PasswordAuth implements Auth {
       return this.#verdict(attempt, address);
     if (this.#slowedWaiting >= this.#limits.slowedWaitingMax) return { kind: 'unavailable' };
     this.#counts.slowed++;
+    this.#count('auth-slowed');
     this.#slowedWaiting++;
     const before = this.#slowed.get(address);
     const after = Promise.withResolvers<void>();

@@ -46,7 +46,7 @@ export interface InboundOptions {
   heldBytesMax: number;
   /** whether no new message should be begun */
   isDiskNearlyFull?(): boolean;
-  /** counts by name what it refuses for a while; names as `/metrics` has them */
+  /** counts by name why it refuses; names as `/metrics` has them */
   count?(name: string): void;
   /** for a process that serves strangers; one that serves one message and ends has none */
   poison?: Poison;
@@ -76,6 +76,13 @@ export interface Inbound extends InboundService {
   ): InboundDelivery;
 }
 
+const unknown = refusal(550, '5.1.1', 'No such mailbox here');
+const relaying = refusal(
+  550,
+  '5.7.1',
+  'Relaying is not allowed: this server takes mail for its own domains only',
+);
+const disabled = refusal(550, '5.2.1', 'This mailbox is disabled');
 const diskNearlyFull = refusal(452, '4.3.1', 'Insufficient system storage, try again later');
 const tooMuch = refusal(452, '4.3.1', 'Too much mail arrives at once, try again later');
 
@@ -87,6 +94,9 @@ const isSetAside = refusal(
 );
 
 const counted: ReadonlyMap<Refusal, string> = new Map([
+  [unknown, 'smtp-recipient-unknown'],
+  [relaying, 'smtp-relay-refused'],
+  [disabled, 'smtp-recipient-disabled'],
   [storeIsAway, 'smtp-store-unavailable'],
   [diskNearlyFull, 'smtp-disk-nearly-full'],
   [tooMuch, 'smtp-too-much-at-once'],
@@ -123,15 +133,11 @@ export const createInbound = (options: InboundOptions): Inbound => {
         case 'accepted':
           return { kind: 'accepted', key: verdict.recipients.map(({ account }) => account).join(' ') };
         case 'unknown':
-          return refusal(550, '5.1.1', 'No such mailbox here');
+          return noted(unknown);
         case 'relay':
-          return refusal(
-            550,
-            '5.7.1',
-            'Relaying is not allowed: this server takes mail for its own domains only',
-          );
+          return noted(relaying);
         case 'disabled':
-          return refusal(550, '5.2.1', 'This mailbox is disabled');
+          return noted(disabled);
       }
     } catch (error) {
       logger.warn('recipient could not be looked up', { code: codeOf(error) });

@@ -75,6 +75,8 @@ export const createCommitQueue = (options: CommitQueueOptions): CommitQueue => {
   let waiting: Job[] = [];
   let running: Promise<void> | null = null;
   let closed: FengniError | null = null;
+  /** said once for each time that the queue is full */
+  let overloadSaid = false;
   const stats = { groups: 0, frames: 0, leaves: 0, late: 0, overloaded: 0 };
 
   const run = async (): Promise<void> => {
@@ -104,12 +106,16 @@ export const createCommitQueue = (options: CommitQueueOptions): CommitQueue => {
   const writeGroup = async (): Promise<void> => {
     const candidates = waiting;
     waiting = [];
+    const lateBefore = stats.late;
     const jobs = candidates.filter((job) => {
       if (clock.monotonicMs() - job.queuedMs <= queuedMsMax) return true;
       stats.late += 1;
       job.reject(late());
       return false;
     });
+    if (stats.late > lateBefore)
+      logger.warn('limit met', { limit: 'writer-late', count: stats.late - lateBefore });
+    overloadSaid = false;
     await state.prepare(new Set(jobs.flatMap(({ decision }) => decision.accounts)));
 
     state.beginGroup();
@@ -213,6 +219,8 @@ export const createCommitQueue = (options: CommitQueueOptions): CommitQueue => {
         }
         if (waiting.length >= jobsMax) {
           stats.overloaded += 1;
+          if (!overloadSaid) logger.warn('limit met', { limit: 'writer-overloaded', count: 1 });
+          overloadSaid = true;
           reject(overloaded());
           return;
         }
