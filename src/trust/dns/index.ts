@@ -4,6 +4,8 @@
  * An answer that could not be had, or that a validating resolver called bogus, is `unavailable`, never `none`: who
  * takes the one for the other lets a liar on the path switch a check off.
  */
+export { storedDns } from './stored-dns.ts';
+
 export type DnsAnswer<T> =
   | {
       readonly kind: 'found';
