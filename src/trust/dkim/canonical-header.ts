@@ -1,4 +1,4 @@
-import type { SignedField } from './signed-message.ts';
+import type { SignedField } from './signed-header.ts';
 
 export type Canonicalization = 'simple' | 'relaxed';
 

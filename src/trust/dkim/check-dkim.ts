@@ -3,7 +3,7 @@ import type { Dns } from '#trust/dns';
 import type { BodyHash, BodyHashes } from './body-hash.ts';
 import { canonicalField, FieldSelector } from './canonical-header.ts';
 import { type ParsedSignature, parseSignature, type Signature } from './signature.ts';
-import type { SignedHeader } from './signed-message.ts';
+import type { SignedHeader } from './signed-header.ts';
 import { checkSignature, type FoundKey, type KeyEvidence, KeyLookup } from './signing-key.ts';
 
 /** The words of RFC 8601 §2.7.1 that are used here. */

@@ -32,11 +32,10 @@ export {
   signatureClaims,
   withoutSignatureValue,
 } from './signature.ts';
+export type { SignedField, SignedHeader } from './signed-header.ts';
 export {
   headerFieldsMax,
   headerOctetsMax,
-  type SignedField,
-  type SignedHeader,
   SignedMessage,
 } from './signed-message.ts';
 export { checkSignature, type FoundKey, type KeyEvidence, KeyLookup } from './signing-key.ts';

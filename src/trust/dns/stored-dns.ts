@@ -1,4 +1,4 @@
-import type { Dns, DnsAnswer } from './index.ts';
+import type { Dns, DnsAnswer } from './dns.ts';
 
 const nothing = { kind: 'none', why: 'nxdomain', authenticated: false, ttl: 0 } as const;
 
