@@ -8,7 +8,7 @@ import {
   parseCommitBody,
 } from '#store/segments';
 import { CompactRange, leafHash } from '#trust/seal';
-import { type CheckedFrame, readFrame } from './checked-frame.ts';
+import { type CheckedFrame, heldFrame, type Kept, readFrame } from './checked-frame.ts';
 import type { Window } from './window.ts';
 
 /** Where the log stands between two groups: everything the next group must connect to. */
@@ -67,6 +67,7 @@ export const groupFramesMax = 65_536;
  * @param state where the log stands; null takes the group's own word for where it begins (after a part that is lost)
  * @param mayPassOver types of frames that say nothing new: a good record whose body is damaged goes by without it. Never while it is
  * still to be found out where the log ends
+ * @param kept `chain`: frames without their leaves, and bodies of COMMIT and ERASED alone
  */
 export const readGroup = async (
   window: Window,
@@ -74,6 +75,7 @@ export const readGroup = async (
   end: number,
   state: ChainState | null,
   mayPassOver: ReadonlySet<number> = nothing,
+  kept: Kept = 'all',
 ): Promise<GroupRead> => {
   const passedOver: number[] = [];
   const frames: CheckedFrame[] = [];
@@ -93,7 +95,7 @@ export const readGroup = async (
   });
 
   for (;;) {
-    const read = await readFrame(window, at, end);
+    const read = heldFrame(window, at, end, kept) ?? (await readFrame(window, at, end, kept));
     let frame: CheckedFrame;
     if (read.kind === 'frame') frame = read.frame;
     else {
@@ -120,7 +122,8 @@ export const readGroup = async (
       if (commit === null) return bad('body of COMMIT');
       const field = wrongCommit(commit, frame, frames, root, state, leaves);
       if (field !== null) return bad(field);
-      const padding = await window.view(padStart, groupEnd - padStart);
+      const padding =
+        window.held(padStart, groupEnd - padStart) ?? (await window.view(padStart, groupEnd - padStart));
       if (groupEnd > end || padding.length < groupEnd - padStart)
         return bad('padding of the group', padStart);
       if (!isZeros(padding)) return bad('padding of the group', padStart);

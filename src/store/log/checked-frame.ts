@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { ascii, equalBytes } from '#base/bytes';
 import {
+  copyOf,
   type FrameHead,
   frameLimits,
   frameTypes,
@@ -34,19 +35,51 @@ const clearBodyBytesMax = 2 ** 20;
 const frameMagic = ascii('FRM1');
 const headBytesMax = 2 * frameLimits.headerBytesMax;
 
+/**
+ * What is kept of a frame that was checked. `chain`: its record, and the body of what the log itself reads (COMMIT, ERASED), for one who
+ * asks where the log ends and looks at a whole segment for it.
+ */
+export type Kept = 'all' | 'chain';
+
 /** Reads the frame at `offset`, which must lie whole before `end`; names the first field that is not as it must be. */
-export const readFrame = async (window: Window, offset: number, end: number): Promise<FrameRead> => {
+export const readFrame = async (
+  window: Window,
+  offset: number,
+  end: number,
+  kept: Kept = 'all',
+): Promise<FrameRead> => {
+  const atHand = heldFrame(window, offset, end, kept);
+  if (atHand !== null) return atHand;
   const headBytes = Math.min(headBytesMax, end - offset);
   const parsed = parseFrameHead(window.held(offset, headBytes) ?? (await window.view(offset, headBytes)));
   if (parsed.kind === 'bad') return { kind: 'bad', field: parsed.field, head: null };
   const head = parsed.frame;
   const { lengthBytes } = head;
   if (offset + lengthBytes > end) return { kind: 'bad', field: 'end of the frame', head };
-  // A frame that is small is looked at as a whole: waiting costs more than hashing.
   const parts =
     lengthBytes <= smallFrameBytesMax
-      ? partsOf(head, window.held(offset, lengthBytes) ?? (await window.view(offset, lengthBytes)))
+      ? partsOf(head, await window.view(offset, lengthBytes), kept)
       : await readParts(window, offset, head);
+  return outcome(offset, head, parts);
+};
+
+/**
+ * As `readFrame`, for a small frame that is at hand as a whole, else null: waiting costs more than hashing.
+ */
+export const heldFrame = (window: Window, offset: number, end: number, kept: Kept): FrameRead | null => {
+  const octets = window.held(offset, Math.min(headBytesMax, end - offset));
+  if (octets === null) return null;
+  const parsed = parseFrameHead(octets);
+  if (parsed.kind === 'bad') return { kind: 'bad', field: parsed.field, head: null };
+  const head = parsed.frame;
+  const { lengthBytes } = head;
+  if (offset + lengthBytes > end) return { kind: 'bad', field: 'end of the frame', head };
+  if (lengthBytes > smallFrameBytesMax) return null;
+  const whole = lengthBytes <= octets.length ? octets : window.held(offset, lengthBytes);
+  return whole === null ? null : outcome(offset, head, partsOf(head, whole, kept));
+};
+
+const outcome = (offset: number, head: FrameHead, parts: Parts): FrameRead => {
   const field = wrongPart(head, parts);
   if (field !== null) return { kind: 'bad', field, head };
   return { kind: 'frame', frame: { offset, head, leaf: parts.leaf, clearBody: parts.clearBody } };
@@ -58,6 +91,8 @@ const noOctets = new Uint8Array(0);
 /** What is behind the record, as far as it is checked. */
 interface Parts {
   leaf: Uint8Array;
+  /** whether it is the one that the record names */
+  leafIsGood: boolean;
   paddingIsZeros: boolean;
   /** SHA-256(stored octets ‖ stored head), as far as they stand in the frame; null when they are erased */
   storedHash: Uint8Array | null;
@@ -72,21 +107,26 @@ const keepsBody = ({ record, storage }: FrameHead): boolean =>
   storage.encoding === 0 &&
   storage.storedLength <= clearBodyBytesMax;
 
-const partsOf = (head: FrameHead, whole: Uint8Array): Parts => {
-  const { leafAt, headAt, octetsAt, endAt, storage } = head;
-  const octets = whole.subarray(octetsAt, endAt);
-  const single = octets.length === 0 || storage.headStoredLength === 0;
+const leafIs = ({ record }: FrameHead, leaf: Uint8Array): boolean =>
+  record.leafIndex === null || equalBytes(leafHash(leaf), record.leafHash);
+
+const partsOf = (head: FrameHead, octets: Uint8Array, kept: Kept): Parts => {
+  const { leafAt, headAt, octetsAt, endAt, lengthBytes, storage, record } = head;
+  const single = octetsAt === endAt || storage.headStoredLength === 0;
+  const leaf = headAt === leafAt ? noOctets : octets.subarray(leafAt, headAt);
+  const isKept = kept === 'all' || record.type === frameTypes.COMMIT || record.type === frameTypes.ERASED;
   return {
-    leaf: headAt === leafAt ? noOctets : whole.slice(leafAt, headAt),
-    paddingIsZeros: isZeros(whole.subarray(endAt)),
+    leaf: kept === 'all' ? copyOf(leaf) : noOctets,
+    leafIsGood: leafIs(head, leaf),
+    paddingIsZeros: endAt === lengthBytes || isZeros(octets.subarray(endAt, lengthBytes)),
     storedHash:
       storage.place === places.erased
         ? null
         : single
-          ? sha256(whole.subarray(headAt, endAt))
-          : sha256Of([octets, whole.subarray(headAt, octetsAt)]),
-    restIsZeros: storage.place !== places.erased || isZeros(whole.subarray(headAt, endAt)),
-    clearBody: keepsBody(head) ? octets.slice() : null,
+          ? sha256(octets.subarray(headAt, endAt))
+          : sha256Of([octets.subarray(octetsAt, endAt), octets.subarray(headAt, octetsAt)]),
+    restIsZeros: storage.place !== places.erased || isZeros(octets.subarray(headAt, endAt)),
+    clearBody: isKept && keepsBody(head) ? copyOf(octets, octetsAt, endAt) : null,
   };
 };
 
@@ -111,11 +151,11 @@ const readParts = async (window: Window, offset: number, head: FrameHead): Promi
     restIsZeros = isZeros(await window.view(offset + at, Math.min(smallFrameBytesMax, endAt - at)));
   }
   const paddingIsZeros = isZeros(await window.view(offset + endAt, lengthBytes - endAt));
-  return { leaf, paddingIsZeros, storedHash, restIsZeros, clearBody };
+  return { leaf, leafIsGood: leafIs(head, leaf), paddingIsZeros, storedHash, restIsZeros, clearBody };
 };
 
 const wrongPart = ({ record, storage }: FrameHead, parts: Parts): string | null => {
-  if (record.leafIndex !== null && !equalBytes(leafHash(parts.leaf), record.leafHash)) return 'leaf';
+  if (!parts.leafIsGood) return 'leaf';
   if (!parts.paddingIsZeros) return 'padding of the frame';
   if (storage.place === places.erased) {
     if (!isZeros(storage.storedHash)) return 'storedHash';

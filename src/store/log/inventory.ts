@@ -79,6 +79,17 @@ export const withFile = async <T>(
   }
 };
 
+/** Runs a task with a file that is read ahead from its beginning. */
+export const withAhead = <T>(io: Io, path: string, task: (window: Window) => Promise<T>): Promise<T> =>
+  withFile(io, path, 'read', async (file) => {
+    const window = new Window(file, 'ahead');
+    try {
+      return await task(window);
+    } finally {
+      await window.end();
+    }
+  });
+
 /** The COMMIT that ends exactly at `offset`, as the header of a later segment claims; null when there is none. */
 export const commitEndingAt = async (
   io: Io,

@@ -47,12 +47,7 @@ export class KeySlots {
   }
 
   async slot(epoch: number, slot: number): Promise<ParsedKeySlot> {
-    const { octets, wrong } = await this.#load(epoch);
-    if (wrong !== null) return { kind: 'bad', field: wrong };
-    const at = keySlotOffset(slot);
-    return at + keySlotBytes > octets.length
-      ? { kind: 'empty' }
-      : parseKeySlot(octets.subarray(at, at + keySlotBytes), slot);
+    return slotIn(this.#files.get(epoch) ?? (await this.#load(epoch)), slot);
   }
 
   /** The octets as they stand, for writing them again. */
@@ -75,14 +70,19 @@ export class KeySlots {
     for (let epoch = from.epoch; epoch <= to.epoch; epoch++) {
       const start = epoch === from.epoch ? from.slots : 0;
       const end = epoch === to.epoch ? to.slots : slotsPerEpoch;
+      if (start >= end) continue;
+      const file = this.#files.get(epoch) ?? (await this.#load(epoch));
+      const where = (number: number): string => `slot ${number} in keys/${keyFileName(epoch)}`;
       for (let number = start; number < end; number++) {
-        const parsed = await this.slot(epoch, number);
-        const where = `slot ${number} in keys/${keyFileName(epoch)}`;
+        const parsed = slotIn(file, number);
         if (parsed.kind !== 'slot')
-          return { kind: 'bad', field: `${where} (${parsed.kind === 'empty' ? 'empty' : parsed.field})` };
+          return {
+            kind: 'bad',
+            field: `${where(number)} (${parsed.kind === 'empty' ? 'empty' : parsed.field})`,
+          };
         const { slot } = parsed;
         if (slot.seq < first || slot.seq > last)
-          return { kind: 'bad', field: `${where} (taken by seq ${slot.seq})` };
+          return { kind: 'bad', field: `${where(number)} (taken by seq ${slot.seq})` };
         if (slot.state === slotStates.destroyed) destroyed.push({ epoch, slot: number });
       }
     }
@@ -109,3 +109,14 @@ export class KeySlots {
     }
   }
 }
+
+const slotIn = (
+  { octets, wrong }: { octets: Uint8Array; wrong: string | null },
+  slot: number,
+): ParsedKeySlot => {
+  if (wrong !== null) return { kind: 'bad', field: wrong };
+  const at = keySlotOffset(slot);
+  return at + keySlotBytes > octets.length
+    ? { kind: 'empty' }
+    : parseKeySlot(octets.subarray(at, at + keySlotBytes), slot);
+};

@@ -129,11 +129,13 @@ export const startLog = async (
   opening: ((place: LeafPlace) => FrameDraft) | null,
 ): Promise<Log> => {
   const { io } = options;
-  const { current, unnamed } = recovered;
+  const { current, unnamed, hashed } = recovered;
+  const hash = (path: string, sizeBytes: number): Hash | Promise<Hash> =>
+    hashed?.path === path ? hashed.hash : hashOf(io, path, sizeBytes);
   let closed: ClosedSegment | null = null;
   if (unnamed !== null) {
-    const hash = await hashOf(io, unnamed.path, unnamed.sizeBytes);
-    closed = { number: unnamed.firstSeq, revision: unnamed.revision, sha256: hash.digest() };
+    const whole = await hash(unnamed.path, unnamed.sizeBytes);
+    closed = { number: unnamed.firstSeq, revision: unnamed.revision, sha256: whole.digest() };
   }
   const segment: Segment | null =
     current === null
@@ -145,7 +147,7 @@ export const startLog = async (
           offset: current.offset,
           birthMs: current.birthMs,
           root: current.root,
-          hash: await hashOf(io, current.path, current.offset),
+          hash: await hash(current.path, current.offset),
           header: null,
           file: null,
         };

@@ -173,6 +173,7 @@ const beginning = (
   current: null,
   endOffset: last?.end ?? 0,
   unnamed: last?.file ?? null,
+  hashed: null,
 });
 
 /** Walks over everything there is, good or bad. */

@@ -1,3 +1,4 @@
+import type { Hash } from 'node:crypto';
 import { equalBytes } from '#base/bytes';
 import { FengniError } from '#base/errors';
 import type { Io } from '#store/durable';
@@ -27,6 +28,7 @@ import {
   type SegmentFile,
   segmentsFolder,
   takeInventory,
+  withAhead,
   withFile,
 } from './inventory.ts';
 import { KeySlots } from './key-slots.ts';
@@ -73,6 +75,8 @@ export interface Recovered {
   endOffset: number;
   /** a closed file that no `segment` leaf names yet */
   unnamed: SegmentFile | null;
+  /** SHA-256 of the newest file, where it was read from one end to the other: `current`, or else `unnamed` where it is that one */
+  hashed: { path: string; hash: Hash } | null;
 }
 
 /**
@@ -94,6 +98,7 @@ export const recover = async (options: RecoveryOptions): Promise<Recovered | Log
     current: found.current,
     endOffset: found.endOffset,
     unnamed: found.unnamed,
+    hashed: found.hashed,
   };
 };
 
@@ -123,6 +128,7 @@ interface Examined {
   current: OpenSegment | null;
   endOffset: number;
   unnamed: SegmentFile | null;
+  hashed: Recovered['hashed'];
   /** files without anything that was ever acknowledged */
   setAside: SegmentFile[];
   newest: SegmentFile | null;
@@ -201,6 +207,7 @@ const examine = async (options: RecoveryOptions, inventory: Inventory): Promise<
     erasedEarlier: scanned.erasedEarlier,
     slots,
     setAside,
+    hashed: scanned.hash === null ? null : { path: newest.path, hash: scanned.hash },
   };
   if (groups === 0 && !clean) {
     setAside.push(newest);
@@ -246,6 +253,7 @@ const blank = (state: ChainState, slots: KeySlots): Examined => ({
   current: null,
   endOffset: 0,
   unnamed: null,
+  hashed: null,
   setAside: [],
   newest: null,
   groups: 0,
@@ -340,6 +348,8 @@ interface Scanned {
   groups: number;
   sealed: boolean;
   root: CompactRange;
+  /** of the whole file */
+  hash: Hash | null;
   lastGroup: ReadGroup | null;
   beforeLast: ChainState | null;
   erasedInLast: readonly ErasedKey[];
@@ -352,8 +362,7 @@ const scanNewest = (
   start: ChainState,
   slots: KeySlots,
 ): Promise<Scanned | LogRefusal> =>
-  withFile(io, file.path, 'read', async (opened) => {
-    const window = new Window(opened);
+  withAhead(io, file.path, async (window) => {
     const size = file.sizeBytes;
     const root = new CompactRange();
     const destroyed: ErasedKey[] = [];
@@ -367,7 +376,7 @@ const scanNewest = (
     let end = file.groupsAt;
 
     while (end < size) {
-      const read = await readGroup(window, end, size, state);
+      const read = await readGroup(window, end, size, state, undefined, 'chain');
       let bad = read.kind === 'bad' ? { at: read.at, field: read.field, seq: read.seq } : null;
       if (read.kind === 'group') {
         const { group } = read;
@@ -432,6 +441,7 @@ const scanNewest = (
       groups,
       sealed,
       root,
+      hash: window.hashOf(size),
       lastGroup,
       beforeLast,
       erasedInLast,

@@ -44,8 +44,9 @@ async function* scanFile(
   lossAccepted: boolean,
 ): AsyncGenerator<Frame, void, void> {
   const opened = await io.open(file.path, 'read');
+  let window: Window | null = null;
   try {
-    const window = new Window(opened);
+    window = fromSeq <= file.firstSeq ? new Window(opened, 'ahead') : new Window(opened);
     let state: ChainState | null = null;
     for (let offset = file.groupsAt; offset < end; ) {
       // Behind the last durable group may lie one that is being written, or one that never was.
@@ -70,6 +71,7 @@ async function* scanFile(
       offset = group.end;
     }
   } finally {
+    await window?.end();
     await opened.close();
   }
 }

@@ -192,6 +192,40 @@ test('COMMIT, SEAL and ERASED accept their own canonical text alone', () => {
   assert.equal(parseCommitBody(encodeCommitBody({ ...commit, acked: 5 })), null);
   assert.equal(parseCommitBody(utf8('{}')), null);
   assert.equal(parseCommitBody(utf8(`${new TextDecoder().decode(encodeCommitBody(commit))} `)), null);
+  const text = encodeCommitBody(commit);
+  const number = fc.oneof(fc.nat(300), fc.nat(Number.MAX_SAFE_INTEGER), fc.constant(Number.MAX_SAFE_INTEGER));
+  const numbers = fc.tuple(number, number, number, number, number, number, number, number, number);
+  fc.assert(
+    fc.property(
+      numbers,
+      hash,
+      ([acked, count, epoch, slots, first, generation, group, last, leaves], root) => {
+        const any = { acked, count, epoch, slots, first, generation, group, last, leaves, root };
+        const parsed = parseCommitBody(encodeCommitBody(any));
+        const isRight = first > 0 && group > 0 && last - first + 1 === count && acked < first;
+        assert.deepEqual(parsed, isRight ? any : null);
+      },
+    ),
+  );
+  // An octet exchanged, left out or put in: what is read then is said by exactly these octets, or it is nothing.
+  fc.assert(
+    fc.property(fc.nat(text.length), fc.nat(2), fc.nat(255), (at, cut, octet) => {
+      const put = cut === 2 ? [] : [octet];
+      const other = Uint8Array.from([
+        ...text.subarray(0, at),
+        ...put,
+        ...text.subarray(at + (cut === 0 ? 0 : 1)),
+      ]);
+      const parsed = parseCommitBody(other);
+      if (parsed !== null) assert.deepEqual(encodeCommitBody(parsed), other);
+    }),
+    { numRuns: 2_000 },
+  );
+  for (const wrong of ['01', '-1', '1.0', '1e0', '9007199254740993', '', ' 1'])
+    assert.equal(
+      parseCommitBody(utf8(`${Buffer.from(text)}`.replace('"epoch":0', `"epoch":${wrong}`))),
+      null,
+    );
   const seal = { count: 3, first: 5, last: 7, root };
   assert.deepEqual(parseSealBody(encodeSealBody(seal)), seal);
   assert.equal(parseSealBody(encodeSealBody({ ...seal, last: 8 })), null);

@@ -1,5 +1,5 @@
 import { ascii, concat, equalBytes } from '#base/bytes';
-import { alignUp, copyOf, getU64, isZeros, putU64, viewOf } from './integers.ts';
+import { alignUp, copyOf, isZeros, putU64, u16, u32, u64, viewOf } from './integers.ts';
 import { sha256, sha256Is } from './sha256.ts';
 
 export const frameTypes = {
@@ -95,6 +95,7 @@ export interface FrameHead {
 export type ParsedFrameHead = { kind: 'frame'; frame: FrameHead } | { kind: 'bad'; field: string };
 
 const magic = ascii('FRM1');
+const magicNumber = u32(magic, 0);
 const noIndex = 0xffffffff;
 
 /** 128 octets. @source docs/formats/segment.md, “Record” */
@@ -161,13 +162,12 @@ export const frameHeadNeeds = (octets: Uint8Array): number | null => {
  */
 export const parseFrameHead = (octets: Uint8Array): ParsedFrameHead => {
   if (octets.length < storageHeaderBytes + recordBytes) return bad('length of the frame');
-  if (!equalBytes(octets.subarray(0, 4), magic)) return bad('magic');
-  const view = viewOf(octets);
-  const headerLength = view.getUint16(4);
+  if (u32(octets, 0) !== magicNumber) return bad('magic');
+  const headerLength = u16(octets, 4);
   if (headerLength < storageHeaderBytes || headerLength > frameLimits.headerBytesMax)
     return bad('headerLength');
   if (octets.length < headerLength + recordBytes) return bad('length of the frame');
-  const recordLength = view.getUint16(headerLength);
+  const recordLength = u16(octets, headerLength);
   if (recordLength < recordBytes || recordLength > frameLimits.headerBytesMax)
     return bad('length of the record');
   if (octets.length < headerLength + recordLength) return bad('length of the frame');
@@ -179,9 +179,9 @@ export const parseFrameHead = (octets: Uint8Array): ParsedFrameHead => {
   const place = octets[8] as number;
   if (place > places.erased) return bad('place');
   if (place === places.ownFile && headerLength < ownFileHeaderBytes) return bad('headerLength');
-  if (!isZeros(octets.subarray(9, 12)) || !isZeros(octets.subarray(56, 72))) return bad('reserved octets');
-  const headStoredLength = view.getUint32(12);
-  const storedLength = getU64(view, 16);
+  if (!areZeros(octets, 9, 12) || !areZeros(octets, 56, 72)) return bad('reserved octets');
+  const headStoredLength = u32(octets, 12);
+  const storedLength = u64(octets, 16);
   if (headStoredLength > frameLimits.headStoredBytesMax) return bad('headStoredLength');
   if (storedLength === null || storedLength > frameLimits.storedBytesMax) return bad('storedLength');
 
@@ -214,6 +214,12 @@ export const parseFrameHead = (octets: Uint8Array): ParsedFrameHead => {
 };
 
 const bad = (field: string): { kind: 'bad'; field: string } => ({ kind: 'bad', field });
+
+/** As `isZeros`, for a few octets: without a view of them. */
+const areZeros = (octets: Uint8Array, from: number, to: number): boolean => {
+  for (let at = from; at < to; at++) if (octets[at] !== 0) return false;
+  return true;
+};
 
 /** What the checksum is over: the header up to it, what stands behind it, the record. */
 const checksumInput = (octets: Uint8Array, headerLength: number, record: Uint8Array): Uint8Array => {
@@ -250,18 +256,17 @@ const writeRecord = (octets: Uint8Array, record: FrameRecord): void => {
 };
 
 const readRecord = (octets: Uint8Array): FrameRecord | string => {
-  const view = viewOf(octets);
   const flags = octets[3] as number;
   if ((flags & ~1) !== 0) return 'flags';
-  const leafLength = view.getUint32(4);
+  const leafLength = u32(octets, 4);
   if (leafLength > frameLimits.leafBytesMax) return 'leafLength';
-  const seq = getU64(view, 8);
+  const seq = u64(octets, 8);
   if (seq === null || seq === 0) return 'seq';
-  const without = view.getUint32(16) === noIndex && view.getUint32(20) === noIndex;
-  const leafIndex = without ? null : getU64(view, 16);
+  const without = u32(octets, 16) === noIndex && u32(octets, 20) === noIndex;
+  const leafIndex = without ? null : u64(octets, 16);
   if (!without && leafIndex === null) return 'leafIndex';
-  const epoch = view.getUint32(24);
-  const slot = view.getUint32(28);
+  const epoch = u32(octets, 24);
+  const slot = u32(octets, 28);
   if ((epoch === noIndex) !== (slot === noIndex)) return 'key reference';
   const leafHash = copyOf(octets, 32, 64);
   // The leaf itself may have no octets left to check one day; index and hash always come together.

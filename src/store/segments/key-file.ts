@@ -1,5 +1,5 @@
 import { ascii, equalBytes } from '#base/bytes';
-import { copyOf, getU64, isZeros, putU64, viewOf } from './integers.ts';
+import { copyOf, isZeros, putU64, u32, u64, viewOf } from './integers.ts';
 import { sha256, sha256Is } from './sha256.ts';
 
 export interface KeyFileHeader {
@@ -77,12 +77,11 @@ export const parseKeySlot = (octets: Uint8Array, slot: number): ParsedKeySlot =>
   if (octets[0] === slotStates.empty && isZeros(octets)) return { kind: 'empty' };
   if (!sha256Is(octets.subarray(0, 96), octets.subarray(96, 128)))
     return { kind: 'bad', field: 'checksum of the slot' };
-  const view = viewOf(octets);
   const state = octets[0] as number;
   if (state === slotStates.empty || state > slotStates.destroyed) return { kind: 'bad', field: 'state' };
   if (!isZeros(octets.subarray(1, 4))) return { kind: 'bad', field: 'reserved octets' };
-  if (view.getUint32(4) !== slot) return { kind: 'bad', field: 'slot number' };
-  const seq = getU64(view, 8);
+  if (u32(octets, 4) !== slot) return { kind: 'bad', field: 'slot number' };
+  const seq = u64(octets, 8);
   if (seq === null || seq === 0) return { kind: 'bad', field: 'seq' };
   const rest = octets.subarray(state === slotStates.clear ? 32 : 16, 96);
   if (state !== slotStates.wrapped && !isZeros(rest)) return { kind: 'bad', field: 'reserved octets' };
