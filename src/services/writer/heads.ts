@@ -70,6 +70,7 @@ export interface Heads {
   handOver(key: string): Promise<number>;
   /** fulfilled when a head covers everything that was durable at the call, or the sealer will not or does not sign */
   settle(): Promise<void>;
+  /** with a last head where the sealer answers in time; nobody is waited for without end */
   stop(): Promise<void>;
 }
 
@@ -77,6 +78,13 @@ export interface Heads {
 const gatherMs = 200;
 /** between two tries while the sealer does not answer */
 const retryMs = 500;
+/** an answer takes what reading all new entries takes, a second for some 100,000; whoever hangs is as good as down */
+const answerMsMax = 30_000;
+/** so long an orderly end waits for a sealer, for a last head and for what runs */
+const stopMsMax = 2_500;
+/** records without a leaf, such as changes of flags, share a head with those that ask for one; so many together ask too: a start reads
+ * what came since the newest `frames` leaf, and until then their hashes are kept */
+const unsealedRecordsMax = 4_096;
 
 /**
  * Signed heads: at most one a second's worth of leaves behind the log, never one before its leaves are durable.
@@ -118,8 +126,31 @@ export const createHeads = (options: HeadsOptions): Heads => {
     },
   });
 
+  const isDown = (reason: string): void => {
+    // What was not signed is still due; the tiles are there, and the sealer catches up in one step.
+    due = true;
+    if (status.sealer !== 'down') logger.warn('sealer does not answer', { reason });
+    status.sealer = 'down';
+    status.reason = reason;
+  };
+
+  const within = async <T>(work: Promise<T>, ms: number): Promise<T | null> => {
+    let cancel = (): void => {};
+    const late = new Promise<null>((resolve) => {
+      cancel = options.schedule(() => resolve(null), ms);
+    });
+    // Whoever comes too late is not listened to any more.
+    work.catch(() => {});
+    return Promise.race([work, late]).finally(() => cancel());
+  };
+
   const round = async (next: string | null = null): Promise<void> => {
     due = false;
+    if (status.sealer === 'down' && next === null && hashes.length < unsealedRecordsMax) {
+      // While nobody signs, the log does not grow by a leaf with every try.
+      const found = (await sealer.look?.()) ?? null;
+      if (found?.kind === 'down') return isDown(found.reason);
+    }
     await queue.submit(framesLeaf(next));
     const taken = leaves;
     leaves = [];
@@ -131,12 +162,9 @@ export const createHeads = (options: HeadsOptions): Heads => {
     }
     const size = ledger.size;
     const root = ledger.root();
-    const answer = await sealer.advance({
-      generation: options.generation,
-      origin: options.origin,
-      size,
-      root,
-    });
+    const { generation, origin } = options;
+    const answer = await within(sealer.advance({ generation, origin, size, root }), answerMsMax);
+    if (answer === null) return isDown('no-answer');
     if (answer.kind === 'refused') {
       if (status.sealer !== 'refusing')
         logger.error('sealer refuses to sign', { size, reason: answer.reason });
@@ -164,16 +192,7 @@ export const createHeads = (options: HeadsOptions): Heads => {
     cancel = null;
     if (running !== null || stopped) return;
     running = round()
-      .catch((error: unknown) => {
-        // What was not signed is still due; the tiles are there, and the sealer catches up in one step.
-        due = true;
-        if (status.sealer !== 'down')
-          logger.warn('sealer does not answer', {
-            error: error instanceof Error ? error.message : String(error),
-          });
-        status.sealer = 'down';
-        status.reason = error instanceof FengniError ? error.code : String(error);
-      })
+      .catch((error: unknown) => isDown(error instanceof FengniError ? error.code : String(error)))
       .finally(() => {
         running = null;
         if (due) plan(status.sealer === 'down' ? retryMs : gatherMs);
@@ -192,6 +211,8 @@ export const createHeads = (options: HeadsOptions): Heads => {
       cancel?.();
       run();
       await running;
+      // The first may have been under way already.
+      if (round > 0 && status.sealer === 'down') return;
     }
   };
 
@@ -206,7 +227,7 @@ export const createHeads = (options: HeadsOptions): Heads => {
         newFramesSeq = 0;
       }
       leaves.push(...ownLeaves);
-      if (draft.asksForHead) {
+      if (draft.asksForHead || hashes.length >= unsealedRecordsMax) {
         due = true;
         plan(gatherMs);
       }
@@ -252,9 +273,10 @@ export const createHeads = (options: HeadsOptions): Heads => {
     },
     settle,
     stop: async () => {
+      await within(settle(), stopMsMax);
       stopped = true;
       cancel?.();
-      await running;
+      if (running !== null) await within(running, stopMsMax);
     },
   };
 };

@@ -269,7 +269,6 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
       await erasure?.stop();
       await snapshots?.stop();
       await queue.idle();
-      await heads?.settle();
       await heads?.stop();
       await queue.close();
       await ownFiles.stop();
