@@ -19,7 +19,7 @@ export {
   preview,
 } from './body-parts.ts';
 export { bodyStructure } from './body-structure.ts';
-export { charsetOf } from './charset.ts';
+export { charsetOf, decodeCharset } from './charset.ts';
 export { type MailDate, parseDate } from './date.ts';
 export { type DecodedText, decodeText } from './decode-text.ts';
 export { decodeHeaderText, decodeParameter } from './encoded-word.ts';

@@ -5,7 +5,7 @@ import { ImapTestClient } from './imap-client.ts';
  * Plays the dialogues of Apache James (`C:` is sent, `S:` is expected, a regular expression a line) against a server.
  *
  * Taken from a dialogue are tags, conditions, response codes and untagged data; not the words after OK, NO, BAD and BYE, not
- * the order of untagged replies, not HIGHESTMODSEQ (CONDSTORE is an extension). James separates levels by a full stop.
+ * the order of untagged replies, not HIGHESTMODSEQ, MAILBOXID and CLOSED. James separates levels by a full stop.
  */
 
 export interface DialogueServer {
@@ -71,6 +71,8 @@ export const playDialogue = async (
         const reply = await withPatience(client.reply(), server.patienceMs);
         if (reply === null) break;
         if (withoutRecent && / RECENT$/.test(reply)) continue;
+        // not in all of the dialogues that select a mailbox
+        if (/^\* OK \[(?:CLOSED|HIGHESTMODSEQ|MAILBOXID)\b/.test(reply)) continue;
         const text = reply.replace(/\r\n/g, '\n');
         got.push(withoutRecent ? text.replace(/\\Recent ?/g, '').replace(/ \)/g, ')') : text);
       }

@@ -1,5 +1,5 @@
 import { latin1 } from '#base/bytes';
-import { bodyStructure, envelope, type MessageStructure, parseMessage } from '#message';
+import { bodyStructure, envelope, type MessageStructure, messageText, parseMessage } from '#message';
 import {
   type AccountSession,
   type AppendSink,
@@ -33,6 +33,8 @@ export interface MemoryMailbox {
   name: string;
   readonly state: MailboxState;
   readonly messages: Map<number, MemoryMessage>;
+  /** MODSEQ by uid of what is gone */
+  readonly vanished: Map<number, number>;
   recentBelow: number;
   role: MailboxRole | null;
 }
@@ -80,6 +82,7 @@ export class MemoryAccount {
       name,
       state: new MailboxState(++this.#uidValidity, 1, 1),
       messages: new Map(),
+      vanished: new Map(),
       recentBelow: 1,
       role: null,
     };
@@ -110,6 +113,7 @@ export class MemoryAccount {
         modSeq: this.nextModSeq(),
         sizeBytes: octets.length,
         internalDateMs: internalDateMs ?? this.options.nowMs?.() ?? 0,
+        savedMs: this.options.nowMs?.() ?? 0,
         key: uid,
       },
     ]);
@@ -156,15 +160,23 @@ class MemorySession implements AccountSession {
     return infos;
   }
 
-  async create(name: string): Promise<Done | Refused> {
+  async create(
+    name: string,
+    role: MailboxRole | null = null,
+  ): Promise<{ kind: 'done'; mailboxId: string } | Refused> {
     await this.#account.pause();
+    if (role !== null && [...this.#account.mailboxes.values()].some((each) => each.role === role)) {
+      return refused('USEATTR', 'Another mailbox has this use');
+    }
     if (this.#account.mailboxes.has(name)) return refused('ALREADYEXISTS', 'The mailbox exists');
     const levels = name.split('/');
     for (let count = 1; count <= levels.length; count++) {
       const level = levels.slice(0, count).join('/');
       if (!this.#account.mailboxes.has(level)) this.#account.make(level);
     }
-    return done;
+    const made = this.#account.mailboxes.get(name) ?? this.#account.make(name);
+    made.role = role;
+    return { kind: 'done', mailboxId: `m${made.state.uidValidity}` };
   }
 
   async delete(name: string): Promise<Done | Refused> {
@@ -217,6 +229,10 @@ class MemorySession implements AccountSession {
       messages: state.count,
       recent: uids.filter((uid) => uid >= mailbox.recentBelow).length,
       unseen: state.flagSets.filter(({ system }) => (system & systemFlag.seen) === 0).length,
+      deleted: state.flagSets.filter(({ system }) => (system & systemFlag.deleted) !== 0).length,
+      sizeBytes: state.sizes.subarray(0, state.count).reduce((sum, size) => sum + size, 0),
+      highestModSeq: state.wholeModSeq,
+      mailboxId: `m${state.uidValidity}`,
       uidNext: state.uidNext,
       uidValidity: state.uidValidity,
     };
@@ -289,6 +305,33 @@ class MemorySelected implements SelectedMailbox {
     return uids.map((uid) => this.#mailbox.messages.get(uid)?.texts ?? null);
   }
 
+  vanishedSince(modSeq: number): readonly number[] {
+    return [...this.#mailbox.vanished]
+      .filter(([, at]) => at > modSeq)
+      .map(([uid]) => uid)
+      .sort((a, b) => a - b);
+  }
+
+  async objectIds(
+    uids: readonly number[],
+  ): Promise<readonly ({ emailId: string; threadId: string } | null)[]> {
+    await this.#account.pause();
+    const id = (uid: number): string => `${this.#mailbox.state.uidValidity}.${uid}`;
+    return uids.map((uid) =>
+      this.#mailbox.messages.has(uid) ? { emailId: `e${id(uid)}`, threadId: `t${id(uid)}` } : null,
+    );
+  }
+
+  async previews(uids: readonly number[]): Promise<readonly (string | null)[]> {
+    await this.#account.pause();
+    return uids.map((uid) => {
+      const message = this.#mailbox.messages.get(uid);
+      if (message === undefined || message.damaged !== false) return null;
+      const { octets } = message;
+      return messageText(parseMessage(octets), (start, end) => octets.subarray(start, end)).preview;
+    });
+  }
+
   async *openBodies(uids: readonly number[]): AsyncGenerator<OpenedBody> {
     for (const uid of uids) yield await this.openBody(uid);
   }
@@ -317,7 +360,8 @@ class MemorySelected implements SelectedMailbox {
     operation: 'add' | 'remove' | 'replace',
     flags: readonly string[],
     origin: object | null,
-  ): Promise<Done | Refused> {
+    unchangedSince?: number,
+  ): Promise<{ kind: 'done'; modified: readonly number[] } | Refused> {
     await this.#account.pause();
     const { state } = this.#mailbox;
     const fresh = flags.filter((flag) => !flag.startsWith('\\') && !state.hasKeyword(flag));
@@ -325,9 +369,14 @@ class MemorySelected implements SelectedMailbox {
       return refused('LIMIT', 'A mailbox has at most 100 keywords');
     }
     const changes: { uid: number; flags: string[] }[] = [];
+    const modified: number[] = [];
     for (const uid of uids) {
       const before = state.flagsOf(uid);
       if (before === null) continue;
+      if (unchangedSince !== undefined && state.modSeqOf(uid) > unchangedSince) {
+        modified.push(uid);
+        continue;
+      }
       const had = before.text === '' ? [] : before.text.split(' ');
       const folded = flags.map((flag) => flag.toLowerCase());
       const now =
@@ -339,15 +388,19 @@ class MemorySelected implements SelectedMailbox {
       if (state.flagSet(now) !== before) changes.push({ uid, flags: now });
     }
     if (changes.length > 0) state.flagsChanged(changes, this.#account.nextModSeq(), origin);
-    return done;
+    return { kind: 'done', modified };
   }
 
   async expunge(uids: readonly number[]): Promise<Done | Refused> {
     await this.#account.pause();
     const { state, messages } = this.#mailbox;
     const gone = uids.filter((uid) => ((state.flagsOf(uid)?.system ?? 0) & systemFlag.deleted) !== 0);
-    for (const uid of gone) messages.delete(uid);
-    state.expunged(gone, this.#account.nextModSeq());
+    const modSeq = this.#account.nextModSeq();
+    for (const uid of gone) {
+      messages.delete(uid);
+      this.#mailbox.vanished.set(uid, modSeq);
+    }
+    state.expunged(gone, modSeq);
     return done;
   }
 
@@ -390,6 +443,7 @@ const transfer = (
     appended.push({
       sizeBytes: source.state.sizes[index] ?? 0,
       internalDateMs: source.state.dates[index] ?? 0,
+      savedMs: account.options.nowMs?.() ?? 0,
       key: copied,
       uid: copied,
       flags: flags.text === '' ? [] : flags.text.split(' '),
@@ -398,6 +452,10 @@ const transfer = (
     if (move) source.messages.delete(uid);
   }
   target.state.appended(appended);
-  if (move) source.state.expunged(uids, account.nextModSeq());
+  if (move) {
+    const modSeq = account.nextModSeq();
+    for (const uid of uids) source.vanished.set(uid, modSeq);
+    source.state.expunged(uids, modSeq);
+  }
   return targetUids;
 };

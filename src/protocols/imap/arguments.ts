@@ -1,7 +1,7 @@
 import { latin1 } from '#base/bytes';
 import { literalMark } from './command-reader.ts';
 import type { NumberSet } from './number-set.ts';
-import { numberSetSyntax, parseNumberSet } from './number-set.ts';
+import { numberSetSyntax, parseNumberSet, savedResult } from './number-set.ts';
 import { parseDateTime } from './wire.ts';
 
 /** What the client sent is not a command: `BAD`. Never leaves the engine. */
@@ -41,6 +41,11 @@ export class Arguments {
   /** The next character, or the empty string. */
   get peek(): string {
     return this.#text[this.#at] ?? '';
+  }
+
+  /** Whether this text comes next. */
+  upcoming(text: string): boolean {
+    return this.#text.startsWith(text, this.#at);
   }
 
   end(): void {
@@ -92,7 +97,7 @@ export class Arguments {
     const end = this.#at + word.length;
     if (this.#text.slice(this.#at, end).toUpperCase() !== word) return false;
     const after = this.#text[end];
-    if (after !== undefined && after !== ' ') return false;
+    if (after !== undefined && after !== ' ' && after !== ')') return false;
     this.#at = end;
     return true;
   }
@@ -126,7 +131,16 @@ export class Arguments {
     return Number(this.#match(numberPattern) ?? this.fail('a number is missing'));
   }
 
+  /** A mod-sequence; what is beyond any that we give counts as the highest. @source RFC 7162 §7 mod-sequence-valzer */
+  modSeq(): number {
+    const digits = this.#match(/\d{1,19}/y) ?? this.fail('a mod-sequence is missing');
+    const value = BigInt(digits);
+    if (value > 9_223_372_036_854_775_807n) this.fail('there is no such mod-sequence');
+    return Math.min(Number(value), Number.MAX_SAFE_INTEGER);
+  }
+
   numberSet(): NumberSet {
+    if (this.skip('$')) return savedResult;
     const text = this.#match(setPattern) ?? this.fail('a set of numbers is missing');
     return parseNumberSet(text) ?? this.fail('the set of numbers is ill-formed');
   }
@@ -139,6 +153,16 @@ export class Arguments {
   /** A flag; `\Recent` is for the caller to leave out. */
   flag(): string {
     return this.#match(flagPattern) ?? this.fail('a flag is missing');
+  }
+
+  /** Words in parentheses, each told by its name in capitals; the callback reads what belongs to it. */
+  wordList(each: (word: string) => void): void {
+    this.expect('(');
+    this.blanks();
+    while (!this.skip(')')) {
+      each(this.word());
+      if (!this.blanks() && this.peek !== ')') this.fail('a blank is missing');
+    }
   }
 
   /** Flags in parentheses. */

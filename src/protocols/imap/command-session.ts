@@ -1,3 +1,4 @@
+import type { Features } from './features.ts';
 import type { MailboxView } from './mailbox-view.ts';
 import type { Reply } from './reply.ts';
 import type { ImapServer } from './server.ts';
@@ -23,6 +24,7 @@ export interface CommandSession {
   /** null where no mailbox is selected */
   readonly view: MailboxView | null;
   readonly capabilities: string;
+  readonly features: Features;
   /** Whether the connection is gone or about to go. */
   readonly closedOrLeaving: boolean;
   /** IDLE without DONE: changes are told at once */

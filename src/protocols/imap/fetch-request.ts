@@ -3,6 +3,8 @@ import type { Arguments } from './arguments.ts';
 import { wireString } from './wire.ts';
 
 export interface SectionRequest {
+  /** octets as they are, octets without their transfer encoding, or how many those are (RFC 3516) */
+  readonly form: 'body' | 'binary' | 'binary-size';
   /** as the reply names it, without the partial's origin */
   readonly label: string;
   readonly section: Section;
@@ -20,6 +22,15 @@ export interface FetchRequest {
   envelope: boolean;
   body: boolean;
   bodyStructure: boolean;
+  modSeq: boolean;
+  emailId: boolean;
+  threadId: boolean;
+  saveDate: boolean;
+  preview: boolean;
+  /** only messages whose MODSEQ is higher (RFC 7162 §3.1.4.1) */
+  changedSince: number | null;
+  /** with what went since then (RFC 7162 §3.2.6) */
+  vanished: boolean;
   readonly sections: SectionRequest[];
 }
 
@@ -31,17 +42,7 @@ export type ParsedFetch =
   /** an item of an extension that is not announced */
   | { readonly kind: 'later'; readonly item: string };
 
-const later = new Set([
-  'ANNOTATION',
-  'BINARY',
-  'BINARY.PEEK',
-  'BINARY.SIZE',
-  'EMAILID',
-  'MODSEQ',
-  'PREVIEW',
-  'SAVEDATE',
-  'THREADID',
-]);
+const later = new Set(['ANNOTATION']);
 
 /** Reads the items of FETCH to the end. @source RFC 9051 §6.4.5, RFC 3501 §6.4.5 */
 export const parseFetch = (args: Arguments): ParsedFetch => {
@@ -53,6 +54,13 @@ export const parseFetch = (args: Arguments): ParsedFetch => {
     envelope: false,
     body: false,
     bodyStructure: false,
+    modSeq: false,
+    emailId: false,
+    threadId: false,
+    saveDate: false,
+    preview: false,
+    changedSince: null,
+    vanished: false,
     sections: [],
   };
   let unsupported: string | null = null;
@@ -77,9 +85,21 @@ export const parseFetch = (args: Arguments): ParsedFetch => {
     if (items === 0) args.fail('nothing is asked for');
   } else item(true);
   if (unsupported !== null) return { kind: 'later', item: unsupported };
-  if (args.blanks() && args.peek === '(') return { kind: 'later', item: 'modifiers' };
+  if (args.blanks() && args.peek === '(') modifiers(args, request);
   args.end();
   return { kind: 'request', request };
+};
+
+const modifiers = (args: Arguments, request: FetchRequest): void => {
+  args.wordList((word) => {
+    if (word === 'CHANGEDSINCE' && request.changedSince === null) {
+      args.space();
+      request.changedSince = args.modSeq();
+      request.modSeq = true;
+    } else if (word === 'VANISHED' && !request.vanished) request.vanished = true;
+    else args.fail('there is no such modifier of FETCH');
+  });
+  if (request.vanished && request.changedSince === null) args.fail('VANISHED needs CHANGEDSINCE');
 };
 
 const addItem = (args: Arguments, request: FetchRequest, name: string, single: boolean): void => {
@@ -101,6 +121,27 @@ const addItem = (args: Arguments, request: FetchRequest, name: string, single: b
       return;
     case 'BODYSTRUCTURE':
       request.bodyStructure = true;
+      return;
+    case 'MODSEQ':
+      request.modSeq = true;
+      return;
+    case 'EMAILID':
+      request.emailId = true;
+      return;
+    case 'THREADID':
+      request.threadId = true;
+      return;
+    case 'SAVEDATE':
+      request.saveDate = true;
+      return;
+    case 'PREVIEW':
+      request.preview = true;
+      previewModifiers(args);
+      return;
+    case 'BINARY':
+    case 'BINARY.PEEK':
+    case 'BINARY.SIZE':
+      request.sections.push(binarySection(args, name));
       return;
     case 'RFC822':
       request.sections.push(messageSection(name, 'all', false));
@@ -132,7 +173,37 @@ const addItem = (args: Arguments, request: FetchRequest, name: string, single: b
   args.fail('there is no such item of FETCH');
 };
 
+/** `(LAZY)`: whoever is in a hurry gets it all the same. @source RFC 8970 §3.2 */
+const previewModifiers = (args: Arguments): void => {
+  if (!args.upcoming(' (')) return;
+  args.space();
+  args.wordList((word) => {
+    if (word !== 'LAZY') args.fail('there is no such modifier of PREVIEW');
+  });
+};
+
+/** `[part]<origin.length>`: numbers alone. @source RFC 3516 §4.2, RFC 9051 §6.4.5 */
+const binarySection = (args: Arguments, name: string): SectionRequest => {
+  args.expect('[');
+  const part: number[] = [];
+  while (!args.skip(']')) {
+    if (part.length > 0) args.expect('.');
+    const number = args.number();
+    if (number === 0 || number > 4_294_967_295 || part.length === 100) args.fail('there is no such part');
+    part.push(number);
+  }
+  const isSize = name === 'BINARY.SIZE';
+  return {
+    form: isSize ? 'binary-size' : 'binary',
+    label: `${isSize ? name : 'BINARY'}[${part.join('.')}]`,
+    section: { part, text: 'all' },
+    partial: isSize ? null : partialOf(args),
+    peek: name !== 'BINARY',
+  };
+};
+
 const messageSection = (label: string, text: Section['text'], peek: boolean): SectionRequest => ({
+  form: 'body',
   label,
   section: { part: [], text },
   partial: null,
@@ -172,17 +243,19 @@ const section = (args: Arguments, peek: boolean): SectionRequest => {
       label += ` (${fields.map(fieldName).join(' ')})`;
     }
   }
-  let partial: SectionRequest['partial'] = null;
-  if (args.skip('<')) {
-    const start = args.number();
-    args.expect('.');
-    const length = args.number();
-    if (length === 0) args.fail('nothing is asked for');
-    args.expect('>');
-    partial = { start, length };
-  }
   const asked: Section = fields === null ? { part, text } : { part, text, fields };
-  return { label: `BODY[${label}]`, section: asked, partial, peek };
+  return { form: 'body', label: `BODY[${label}]`, section: asked, partial: partialOf(args), peek };
+};
+
+/** `<origin.length>` where it stands. */
+const partialOf = (args: Arguments): SectionRequest['partial'] => {
+  if (!args.skip('<')) return null;
+  const start = args.number();
+  args.expect('.');
+  const length = args.number();
+  if (length === 0) args.fail('nothing is asked for');
+  args.expect('>');
+  return { start, length };
 };
 
 const headerList = (args: Arguments): string[] => {

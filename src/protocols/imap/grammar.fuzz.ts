@@ -15,6 +15,9 @@ const text = [
   'a FETCH 1:*,3 (FLAGS UID BODY.PEEK[HEADER.FIELDS.NOT (Date "X-\\"Y")]<0.10> BODY[1.2.MIME] RFC822.SIZE)\r\n',
   'a UID FETCH 4294967295:1 full\r\nb FETCH * BODY[TEXT]\r\n',
   'a SEARCH CHARSET UTF-8 OR (NOT SEEN 1:3) (UID 5,7:* KEYWORD x) SINCE 1-Feb-1994 LARGER 10\r\n',
+  'a UID FETCH $ (BINARY.PEEK[1.2]<0.5> BINARY.SIZE[] PREVIEW (LAZY) EMAILID THREADID SAVEDATE MODSEQ) (CHANGEDSINCE 0 VANISHED)\r\n',
+  'a SEARCH RETURN (SAVE MIN) MODSEQ "/flags/x" all 9223372036854775807 HEADER X "" OR BODY a TEXT {1+}\r\nb SENTON 1-Jan-1970\r\n',
+  'a SELECT x (QRESYNC (1 2 3:4 (5 6)) CONDSTORE)\r\nb LIST (SUBSCRIBED) "" (a b) RETURN (STATUS (SIZE))\r\n',
   'a STORE 2,4:7 -FLAGS.SILENT (\\Deleted \\Seen $Forwarded)\r\n',
   'a LIST "" %/*\r\nb LSUB foo "&AOQA5A-%"\r\nc CREATE a/b/c/\r\n',
   'a ID ("name" "x" "version" NIL)\r\nb STATUS INBOX (MESSAGES UNSEEN)\r\n',
@@ -107,7 +110,16 @@ const tryArguments = (commandText: string, literals: readonly Uint8Array[]): voi
     args.space();
     parseFetch(args);
   });
-  attempt((args) => void parseSearch(args, () => []));
+  attempt(
+    (args) =>
+      void parseSearch(
+        args,
+        () => [],
+        (octets) => octets,
+      ),
+  );
+  attempt((args) => void args.wordList(() => void args.blanks()));
+  attempt((args) => void args.modSeq());
   attempt((args) => {
     const name = mailboxNameFromWire(args.astring());
     if (name.kind === 'name') {

@@ -48,4 +48,5 @@ export type {
   Refused,
   SelectedMailbox,
 } from './store.ts';
+export { mailboxRoles } from './store.ts';
 export type { ImapTransport } from './transport.ts';

@@ -47,6 +47,8 @@ export interface MessageFacts {
   readonly sizeBytes: number;
   /** milliseconds since 1970, shown as whole seconds */
   readonly internalDateMs: number;
+  /** when it came into this mailbox */
+  readonly savedMs: number;
   /** the store's own number for what lies behind the message */
   readonly key: number;
 }
@@ -72,8 +74,11 @@ export class MailboxState {
   modSeqs: Float64Array;
   sizes: Float64Array;
   dates: Float64Array;
+  saved: Float64Array;
   keys: Float64Array;
+  /** of all that is here */
   highestModSeq: number;
+  #wholeModSeq: number | null = null;
   /** rises with every expunge */
   generation = 0;
   deleted = false;
@@ -94,6 +99,7 @@ export class MailboxState {
     this.modSeqs = new Float64Array(capacity);
     this.sizes = new Float64Array(capacity);
     this.dates = new Float64Array(capacity);
+    this.saved = new Float64Array(capacity);
     this.keys = new Float64Array(capacity);
   }
 
@@ -114,6 +120,21 @@ export class MailboxState {
   /** How many messages have this uid or a higher one. */
   countFrom(uid: number): number {
     return this.count - lowerBound(this.uids, this.count, uid);
+  }
+
+  /** Every change up to this MODSEQ is in: what a client may be told as HIGHESTMODSEQ. */
+  get wholeModSeq(): number {
+    return this.#wholeModSeq ?? this.highestModSeq;
+  }
+
+  /** For a store whose changes come in parts: they are in up to here. */
+  settle(modSeq: number): void {
+    this.#wholeModSeq = modSeq;
+  }
+
+  /** MODSEQ of a message, or 0 when it is gone. */
+  modSeqOf(uid: number): number {
+    return this.modSeqs[this.indexOf(uid)] ?? 0;
   }
 
   /** The store's number for a message, or null when it is gone. */
@@ -169,13 +190,14 @@ export class MailboxState {
   }
 
   /** Adds a message behind all others without telling anybody: for loading, and before `told`. */
-  push({ uid, flags, modSeq, sizeBytes, internalDateMs, key }: MessageFacts): void {
+  push({ uid, flags, modSeq, sizeBytes, internalDateMs, savedMs, key }: MessageFacts): void {
     assert(this.count === 0 || uid > (this.uids[this.count - 1] ?? 0), 'uids ascend');
     if (this.count === this.uids.length) this.#grow();
     this.uids[this.count] = uid;
     this.modSeqs[this.count] = modSeq;
     this.sizes[this.count] = sizeBytes;
     this.dates[this.count] = internalDateMs;
+    this.saved[this.count] = savedMs;
     this.keys[this.count] = key;
     this.flagSets[this.count] = this.flagSet(flags);
     this.count++;
@@ -225,6 +247,7 @@ export class MailboxState {
     const modSeqs = new Float64Array(this.uids.length);
     const sizes = new Float64Array(this.uids.length);
     const dates = new Float64Array(this.uids.length);
+    const saved = new Float64Array(this.uids.length);
     const keys = new Float64Array(this.uids.length);
     const flagSets: FlagSet[] = [];
     let count = 0;
@@ -236,6 +259,7 @@ export class MailboxState {
       modSeqs[count] = this.modSeqs[index] ?? 0;
       sizes[count] = this.sizes[index] ?? 0;
       dates[count] = this.dates[index] ?? 0;
+      saved[count] = this.saved[index] ?? 0;
       keys[count] = this.keys[index] ?? 0;
       flagSets.push(flags);
       count++;
@@ -246,6 +270,7 @@ export class MailboxState {
     this.modSeqs = modSeqs;
     this.sizes = sizes;
     this.dates = dates;
+    this.saved = saved;
     this.keys = keys;
     this.flagSets = flagSets;
     this.count = count;
@@ -276,6 +301,7 @@ export class MailboxState {
     this.modSeqs = grown(this.modSeqs, capacity);
     this.sizes = grown(this.sizes, capacity);
     this.dates = grown(this.dates, capacity);
+    this.saved = grown(this.saved, capacity);
     this.keys = grown(this.keys, capacity);
   }
 }

@@ -1,6 +1,8 @@
+import type { Features } from './features.ts';
 import { type FlagSet, lowerBound, type MailboxState, systemFlag } from './mailbox-state.ts';
-import { type NumberSet, rangesHold, resolveNumberSet } from './number-set.ts';
+import { type NumberSet, rangesHold, resolveNumberSet, savedResult } from './number-set.ts';
 import type { SelectedMailbox } from './store.ts';
+import { wireSet } from './wire.ts';
 
 /**
  * What one session has been told of its selected mailbox: which messages, in which order, up to which change.
@@ -10,8 +12,11 @@ import type { SelectedMailbox } from './store.ts';
 export class MailboxView {
   readonly mailbox: SelectedMailbox;
   readonly readOnly: boolean;
+  readonly features: Features;
   /** when it was selected */
   readonly uidNext: number;
+  /** every change up to this MODSEQ has been told */
+  toldModSeq: number;
   uids: Uint32Array;
   count: number;
   #generation: number;
@@ -21,12 +26,16 @@ export class MailboxView {
   /** ranges of uids that are recent here: first, last, … */
   #recent: number[] = [];
   #recentTold = 0;
+  /** uids that the last SEARCH with SAVE found, ascending */
+  savedUids: readonly number[] = [];
 
   /** Sees everything that the mailbox has now. */
-  constructor(mailbox: SelectedMailbox, readOnly: boolean) {
+  constructor(mailbox: SelectedMailbox, readOnly: boolean, features: Features) {
     const { state } = mailbox;
     this.mailbox = mailbox;
     this.readOnly = readOnly;
+    this.features = features;
+    this.toldModSeq = state.wholeModSeq;
     this.uidNext = state.uidNext;
     this.uids = state.uids;
     this.count = state.count;
@@ -76,7 +85,7 @@ export class MailboxView {
   }
 
   flagText(flags: FlagSet, uid: number): string {
-    return this.isRecent(uid) ? flags.textWithRecent : flags.text;
+    return this.isRecent(uid) && !this.features.rev2 ? flags.textWithRecent : flags.text;
   }
 
   isRecent(uid: number): boolean {
@@ -135,6 +144,7 @@ export class MailboxView {
    * @returns null where a sequence number has no message
    */
   rangesOf(set: NumberSet, byUid: boolean): number[] | null {
+    if (set === savedResult) return this.#savedRanges();
     if (this.count === 0) return byUid || set.includes(0) ? [] : null;
     const ranges = resolveNumberSet(set, byUid ? this.uidAt(this.count - 1) : this.count);
     if (!byUid) {
@@ -153,7 +163,7 @@ export class MailboxView {
 
   /** As `rangesOf`, numbers without a message being left out. */
   knownRangesOf(set: NumberSet, byUid: boolean): readonly number[] {
-    if (byUid) return this.rangesOf(set, true) ?? [];
+    if (byUid || set === savedResult) return this.rangesOf(set, true) ?? [];
     if (this.count === 0) return [];
     const ranges = resolveNumberSet(set, this.count);
     const known: number[] = [];
@@ -163,6 +173,19 @@ export class MailboxView {
       if (first <= last) known.push(first - 1, last - 1);
     }
     return known;
+  }
+
+  /** RFC 5182 §2.1: what is gone since is in it no longer. */
+  #savedRanges(): number[] {
+    const found: number[] = [];
+    for (const uid of this.savedUids) {
+      const index = this.seqOf(uid) - 1;
+      const end = found.length - 1;
+      if (index === -1) continue;
+      if (end > 0 && found[end] === index - 1) found[end] = index;
+      else found.push(index, index);
+    }
+    return found;
   }
 
   /** The uids that a set means, ascending; null as `rangesOf`. */
@@ -186,8 +209,13 @@ export class MailboxView {
    * @source RFC 9051 §5.2, §7.5.1
    */
   async sync(expunges: boolean, withUid: boolean): Promise<string> {
-    if (!this.behind) return '';
     const { state } = this;
+    const { wholeModSeq } = state;
+    if (!this.behind) {
+      this.toldModSeq = wholeModSeq;
+      return '';
+    }
+    const isWhole = expunges || !this.expungesWait;
     let text = this.expungesWait && expunges ? this.#dropExpunged() : '';
     const told = this.count;
     if (!this.expungesWait) {
@@ -200,9 +228,11 @@ export class MailboxView {
       text += `* ${this.count} EXISTS\r\n`;
     }
     const recent = this.recentCount;
-    if (recent !== this.#recentTold) text += `* ${recent} RECENT\r\n`;
+    if (recent !== this.#recentTold && !this.features.rev2) text += `* ${recent} RECENT\r\n`;
     this.#recentTold = recent;
-    return text + this.keywordsChanged() + this.#flagsChanged(withUid);
+    text += this.keywordsChanged() + this.#flagsChanged(withUid);
+    if (isWhole) this.toldModSeq = wholeModSeq;
+    return text;
   }
 
   /** What SELECT has told already. */
@@ -227,23 +257,39 @@ export class MailboxView {
 
   /** One FETCH reply with the flags of a message that is there. */
   flagsFetch(uid: number, flags: FlagSet, withUid: boolean): string {
-    const text = `* ${this.seqOf(uid)} FETCH (FLAGS (${this.flagText(flags, uid)})`;
-    return withUid ? `${text} UID ${uid})\r\n` : `${text})\r\n`;
+    const { condstore, qresync, rev2 } = this.features;
+    let text = `* ${this.seqOf(uid)} FETCH (FLAGS (${this.flagText(flags, uid)})`;
+    if (withUid || qresync || rev2) text += ` UID ${uid}`;
+    if (condstore) text += ` MODSEQ (${this.state.modSeqOf(uid)})`;
+    return `${text})\r\n`;
+  }
+
+  /** One FETCH reply for a change that is not told itself: its MODSEQ. @source RFC 7162 §3.1.3 */
+  modSeqFetch(uid: number, withUid: boolean): string {
+    const { qresync, rev2 } = this.features;
+    const named = withUid || qresync || rev2 ? `UID ${uid} ` : '';
+    return `* ${this.seqOf(uid)} FETCH (${named}MODSEQ (${this.state.modSeqOf(uid)}))\r\n`;
   }
 
   /** The messages that are gone, lowest first: each shifts those behind it. */
   #dropExpunged(): string {
     const { state } = this;
     const gone: number[] = [];
+    const goneUids: number[] = [];
     let at = 0;
     for (let index = 0; index < this.count; index++) {
       const uid = this.uids[index] ?? 0;
       while (at < state.count && (state.uids[at] ?? 0) < uid) at++;
-      if (at === state.count || state.uids[at] !== uid) gone.push(index + 1);
+      if (at < state.count && state.uids[at] === uid) continue;
+      gone.push(index + 1);
+      goneUids.push(uid);
     }
     this.uids = state.uids;
     this.count -= gone.length;
     this.#generation = state.generation;
+    if (goneUids.length === 0) return '';
+    // RFC 7162 §3.2.10: never both
+    if (this.features.qresync) return `* VANISHED ${wireSet(goneUids)}\r\n`;
     let text = '';
     for (let index = 0; index < gone.length; index++) text += `* ${(gone[index] ?? 0) - index} EXPUNGE\r\n`;
     return text;

@@ -1,7 +1,10 @@
 /** Ranges `first, last, first, last, …`; 0 stands for `*`. At most what a command line holds. */
 export type NumberSet = readonly number[];
 
-export const numberSetSyntax = /^[\d*]/;
+/** `$`: what the last SEARCH with SAVE found. Only this very object means it. @source RFC 5182 §2.1 */
+export const savedResult: NumberSet = Object.freeze([]);
+
+export const numberSetSyntax = /^[\d*$]/;
 
 const numberMax = 4_294_967_295;
 

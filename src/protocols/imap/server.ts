@@ -31,6 +31,9 @@ export class ImapServer {
       else names.push(...(canStartTls ? ['STARTTLS'] : []), 'LOGINDISABLED');
     }
     names.push('ID', 'ENABLE', 'IDLE', 'NAMESPACE', 'UNSELECT', 'UIDPLUS', 'CHILDREN', 'SPECIAL-USE');
+    names.push('CREATE-SPECIAL-USE', 'LIST-EXTENDED', 'LIST-STATUS', 'STATUS=SIZE', 'CONDSTORE', 'QRESYNC');
+    names.push('ESEARCH', 'SEARCHRES', 'BINARY', 'OBJECTID', 'SAVEDATE', 'PREVIEW', 'UTF8=ACCEPT');
+    names.push(`APPENDLIMIT=${this.appendBytesMax}`);
     if (this.options.move) names.push('MOVE');
     return names.join(' ');
   }

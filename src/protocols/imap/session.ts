@@ -5,6 +5,7 @@ import type { CommandSession, Continuation, Tells } from './command-session.ts';
 import { appendMessage } from './commands/append.ts';
 import type { Command } from './commands/command.ts';
 import { findCommand } from './commands/table.ts';
+import { noFeatures } from './features.ts';
 import type { MailboxListener } from './mailbox-state.ts';
 import { MailboxView } from './mailbox-view.ts';
 import { bad, no, ok, type Reply, refusal } from './reply.ts';
@@ -38,6 +39,7 @@ export class ImapSession implements CommandSession, MailboxListener {
   readonly transport: ImapTransport;
   account: AccountSession | null = null;
   view: MailboxView | null = null;
+  readonly features = noFeatures();
   /** IDLE without DONE: changes are told at once */
   idling = false;
   readonly #reader = new CommandReader(limitsBeforeLogin);
@@ -239,7 +241,7 @@ export class ImapSession implements CommandSession, MailboxListener {
   }
 
   select(mailbox: SelectedMailbox, readOnly: boolean): MailboxView {
-    const view = new MailboxView(mailbox, readOnly);
+    const view = new MailboxView(mailbox, readOnly, this.features);
     this.view = view;
     view.state.addListener(this);
     return view;
@@ -433,7 +435,7 @@ export class ImapSession implements CommandSession, MailboxListener {
   async #tell(tells: 'all' | 'no-expunge', withUid: boolean): Promise<void> {
     const { view } = this;
     if (view === null) return;
-    if (view.behind) this.send(await view.sync(tells === 'all', withUid));
+    this.send(await view.sync(tells === 'all', withUid));
     if (!view.state.deleted || this.#leaving !== null) return;
     // RFC 2180 §3.3: there is nothing left that this session could do
     this.#leaving = '';

@@ -35,6 +35,16 @@ export interface ImapLogin {
 /** The special uses that every account has. @source RFC 6154 §2 */
 export type MailboxRole = 'Archive' | 'Drafts' | 'Junk' | 'Sent' | 'Trash' | 'Flagged' | 'All';
 
+export const mailboxRoles: readonly MailboxRole[] = [
+  'All',
+  'Archive',
+  'Drafts',
+  'Flagged',
+  'Junk',
+  'Sent',
+  'Trash',
+];
+
 export interface MailboxInfo {
   /** NFC, levels separated by `/`; `INBOX` in capitals */
   readonly name: string;
@@ -52,8 +62,13 @@ export interface MailboxStatus {
   readonly messages: number;
   readonly recent: number;
   readonly unseen: number;
+  readonly deleted: number;
+  /** octets of all messages together */
+  readonly sizeBytes: number;
   readonly uidNext: number;
   readonly uidValidity: number;
+  readonly highestModSeq: number;
+  readonly mailboxId: string;
 }
 
 /** One logged-in session's way to its account. Names are NFC with `/`; `INBOX` comes folded. Several calls never run at once. */
@@ -61,8 +76,8 @@ export interface AccountSession {
   readonly accountId: string;
   /** every name that exists or is subscribed to */
   list(): Promise<readonly MailboxInfo[]>;
-  /** makes the levels above it too */
-  create(name: string): Promise<Done | Refused>;
+  /** makes the levels above it too; refuses a use that another mailbox has (`USEATTR`) */
+  create(name: string, role: MailboxRole | null): Promise<{ kind: 'done'; mailboxId: string } | Refused>;
   delete(name: string): Promise<Done | Refused>;
   /** moves what lies below it too; of INBOX the mail only */
   rename(from: string, to: string): Promise<Done | Refused>;
@@ -123,17 +138,30 @@ export interface SelectedMailbox {
   /** moves the mark of `\Recent` to before `uidNext` and says from which uid on mail is recent here; read-only: only says it */
   claimRecent(uidNext: number, readOnly: boolean): number | Promise<number>;
   /** one for each uid, null for a message that is gone */
-  texts(uids: readonly number[]): Promise<readonly (MessageTexts | null)[]>;
+  texts(uids: readonly number[]): Promise<readonly (MessageTexts | 'damaged' | null)[]>;
   openBody(uid: number): Promise<OpenedBody>;
   /** one after the other, one for each uid; each is closed before the next is asked for */
   openBodies(uids: readonly number[]): AsyncIterable<OpenedBody>;
-  /** uids that are gone are left out; `origin` comes back in the change that `state` tells */
+  /**
+   * uids that are gone are left out; `origin` comes back in the change that `state` tells.
+   *
+   * @param unchangedSince messages with a higher MODSEQ stay as they are and are named in `modified`, ascending
+   */
   store(
     uids: readonly number[],
     operation: FlagOperation,
     flags: readonly string[],
     origin: object | null,
-  ): Promise<Done | Refused>;
+    unchangedSince?: number,
+  ): Promise<{ kind: 'done'; modified: readonly number[] } | Refused>;
+  /** uids that went after a MODSEQ, ascending */
+  vanishedSince(modSeq: number): readonly number[];
+  /** EMAILID and THREADID, one for each uid, null for a message that is gone */
+  objectIds(
+    uids: readonly number[],
+  ): Promise<readonly ({ readonly emailId: string; readonly threadId: string } | null)[]>;
+  /** the first words of each, null for a message that is gone or damaged */
+  previews(uids: readonly number[]): Promise<readonly (string | null)[]>;
   /** removes those that still have `\Deleted` */
   expunge(uids: readonly number[]): Promise<Done | Refused>;
   /** all or none; with `move` they leave this mailbox in the same group */

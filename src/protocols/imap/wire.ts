@@ -19,6 +19,13 @@ export const wireString = (octets: string): string =>
     ? `"${octets.replace(/["\\]/g, '\\$&')}"`
     : `{${octets.length}}\r\n${octets}`;
 
+/** Text in quotes as UTF-8, for a client that has enabled it; no control is in it. @source RFC 6855 §3, RFC 9051 §4.3 */
+export const quotedUtf8 = (text: string): string => `"${wireText(text).replace(/["\\]/g, '\\$&')}"`;
+
+/** Text for the client: quoted where that is allowed to it, otherwise a literal. */
+export const wireTextString = (text: string, isUtf8: boolean): string =>
+  isUtf8 && text.length <= 500 && !/\p{Cc}/u.test(text) ? quotedUtf8(text) : wireString(wireText(text));
+
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
 /** INTERNALDATE in UTC, in quotes. @source RFC 9051 §9 date-time */

@@ -6,6 +6,7 @@ import {
   type MailboxInfo,
   type MailboxRole,
   type MailboxStatus,
+  mailboxRoles,
   type Refused,
   type SelectedMailbox,
   systemFlag,
@@ -14,8 +15,6 @@ import type { MailboxRow } from '#store/index';
 import { beginAppend } from './append.ts';
 import type { MailboxesContext, SessionFacts } from './context.ts';
 import { OpenMailbox } from './open-mailbox.ts';
-
-const roles: readonly MailboxRole[] = ['All', 'Archive', 'Drafts', 'Flagged', 'Junk', 'Sent', 'Trash'];
 
 const noSuchMailbox = (code: 'NONEXISTENT' | 'TRYCREATE' = 'NONEXISTENT'): Refused => ({
   kind: 'refused',
@@ -44,7 +43,7 @@ export class MailboxAccount implements AccountSession {
         selectable: true,
         exists: true,
         subscribed: subscribed.delete(name),
-        role: roles.find((known) => known === role) ?? null,
+        role: mailboxRoles.find((known) => known === role) ?? null,
       }),
     );
     for (const name of subscribed) {
@@ -53,10 +52,13 @@ export class MailboxAccount implements AccountSession {
     return infos;
   }
 
-  async create(name: string): Promise<Done | Refused> {
+  async create(
+    name: string,
+    role: MailboxRole | null,
+  ): Promise<{ kind: 'done'; mailboxId: string } | Refused> {
     const { writer } = this.#context;
-    const outcome = await writer.createMailbox({ account: this.accountId, name, role: null, origin: '' });
-    return outcome.kind === 'refused' ? outcome : { kind: 'done' };
+    const outcome = await writer.createMailbox({ account: this.accountId, name, role, origin: '' });
+    return outcome.kind === 'refused' ? outcome : { kind: 'done', mailboxId: outcome.mailbox };
   }
 
   async delete(name: string): Promise<Done | Refused> {
@@ -99,14 +101,23 @@ export class MailboxAccount implements AccountSession {
     shared.release(mailbox);
     const { state } = mailbox;
     let unseen = 0;
+    let deleted = 0;
+    let sizeBytes = 0;
     for (let index = 0; index < state.count; index++) {
-      if (((state.flagSets[index]?.system ?? 0) & systemFlag.seen) === 0) unseen++;
+      const system = state.flagSets[index]?.system ?? 0;
+      if ((system & systemFlag.seen) === 0) unseen++;
+      if ((system & systemFlag.deleted) !== 0) deleted++;
+      sizeBytes += state.sizes[index] ?? 0;
     }
     return {
       kind: 'done',
       messages: state.count,
       recent: state.countFrom(row.recentBelow),
       unseen,
+      deleted,
+      sizeBytes,
+      highestModSeq: state.wholeModSeq,
+      mailboxId: row.id,
       uidNext: state.uidNext,
       uidValidity: state.uidValidity,
     };

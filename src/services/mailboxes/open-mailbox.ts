@@ -10,8 +10,9 @@ import type {
   SelectedMailbox,
 } from '#protocols/imap';
 import type { ReadAhead, StoredMessage } from '#services/access';
-import { type EmailRow, formatUidSet } from '#store/index';
+import { type EmailRow, formatUidSet, idOf, parseUidSet } from '#store/index';
 import type { MailboxesContext } from './context.ts';
+import { previewOf } from './preview.ts';
 import type { SharedMailbox } from './shared-mailboxes.ts';
 
 /** octets at a message's start that are read once for all sections of one FETCH: fields of a header are many small ranges */
@@ -58,10 +59,10 @@ export class OpenMailbox implements SelectedMailbox {
     return outcome.recentFrom;
   }
 
-  async texts(uids: readonly number[]): Promise<readonly (MessageTexts | null)[]> {
-    const { index, texts } = this.#context;
+  async texts(uids: readonly number[]): Promise<readonly (MessageTexts | 'damaged' | null)[]> {
+    const { texts } = this.#context;
     const keys = uids.map((uid) => this.state.keyOf(uid));
-    const found = new Map<number, MessageTexts>();
+    const found = new Map<number, MessageTexts | 'damaged'>();
     const missing: number[] = [];
     for (const key of keys) {
       if (key === null || found.has(key)) continue;
@@ -69,8 +70,58 @@ export class OpenMailbox implements SelectedMailbox {
       if (known === null) missing.push(key);
       else found.set(key, known);
     }
-    for (const email of index.emails([...new Set(missing)])) found.set(email.emailSeq, texts.add(email));
+    const wanted = [...new Set(missing)];
+    for (const email of this.#emails(wanted, (seq) => found.set(seq, 'damaged'))) {
+      found.set(email.emailSeq, texts.add(email));
+    }
     return keys.map((key) => (key === null ? null : (found.get(key) ?? null)));
+  }
+
+  /** The rows of emails; where one cannot be read, the others are found all the same. */
+  #emails(seqs: readonly number[], damaged: (emailSeq: number) => void): EmailRow[] {
+    const { index, logger } = this.#context;
+    try {
+      return index.emails(seqs);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+    }
+    return seqs.flatMap((seq) => {
+      try {
+        return index.emails([seq]);
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        logger.error('message cannot be read', { code: error.code, subject: error.subject });
+        damaged(seq);
+        return [];
+      }
+    });
+  }
+
+  vanishedSince(modSeq: number): readonly number[] {
+    return this.#context.index.changesSince(this.#shared.id, modSeq).vanished;
+  }
+
+  async objectIds(
+    uids: readonly number[],
+  ): Promise<readonly ({ emailId: string; threadId: string } | null)[]> {
+    const keys = uids.map((uid) => this.state.keyOf(uid));
+    const threads = this.#context.index.threadIds([...new Set(keys.flatMap((key) => key ?? []))]);
+    return keys.map((key) => {
+      const threadId = key === null ? undefined : threads.get(key);
+      return key === null || threadId === undefined ? null : { emailId: idOf('e', key), threadId };
+    });
+  }
+
+  async previews(uids: readonly number[]): Promise<readonly (string | null)[]> {
+    const previews: (string | null)[] = [];
+    for await (const body of this.openBodies(uids)) {
+      if (body.kind !== 'found') previews.push(null);
+      else {
+        previews.push(await previewOf(body));
+        body.close();
+      }
+    }
+    return previews;
   }
 
   async openBody(uid: number): Promise<OpenedBody> {
@@ -150,7 +201,8 @@ export class OpenMailbox implements SelectedMailbox {
     operation: FlagOperation,
     flags: readonly string[],
     origin: object | null,
-  ): Promise<Done | Refused> {
+    unchangedSince?: number,
+  ): Promise<{ kind: 'done'; modified: readonly number[] } | Refused> {
     const { shared, writer } = this.#context;
     const name = origin === null ? '' : shared.registerOrigin(origin);
     try {
@@ -160,10 +212,11 @@ export class OpenMailbox implements SelectedMailbox {
         mode: operation,
         flags,
         origin: name,
+        ...(unchangedSince === undefined ? {} : { unchangedSince }),
       });
       if (outcome.kind === 'refused') return outcome;
       if (outcome.uids !== '') this.#shared.follow(outcome.modSeq, origin);
-      return { kind: 'done' };
+      return { kind: 'done', modified: uidsOf(outcome.modified ?? '') };
     } finally {
       if (name !== '') shared.forgetOrigin(name);
     }
@@ -220,6 +273,11 @@ export class OpenMailbox implements SelectedMailbox {
     return { account: this.#shared.account, mailbox: this.#shared.id };
   }
 }
+
+const uidsOf = (set: string): number[] =>
+  (parseUidSet(set) ?? []).flatMap(({ first, last }) =>
+    Array.from({ length: last - first + 1 }, (_none, at) => first + at),
+  );
 
 const isDamage = (error: unknown): error is FengniError =>
   error instanceof FengniError && error.code.endsWith('-damaged');

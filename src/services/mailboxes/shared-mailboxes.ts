@@ -218,6 +218,7 @@ export class SharedMailbox {
     if (gone.length > 0) state.expunged(gone, Math.min(modSeq, row.highestModSeq));
     state.reserve(row.uidNext);
     this.#modSeq = Math.max(this.#modSeq, Math.min(modSeq, row.highestModSeq));
+    state.settle(this.#modSeq);
   }
 
   /** After rows were read: none of them has a keyword that is not known then. */
@@ -235,6 +236,7 @@ export class SharedMailbox {
       modSeq: placement.modSeq,
       sizeBytes: placement.sizeBytes,
       internalDateMs: placement.dateMs,
+      savedMs: placement.savedMs,
       key: placement.emailSeq,
     };
   }

@@ -113,7 +113,10 @@ export interface MailstoreWriter {
     subscribed: boolean;
     origin: string;
   }): Promise<MailstoreOutcome<object>>;
-  /** UIDs that are gone are passed over; `uids` of the answer are those whose flags changed */
+  /**
+   * UIDs that are gone are passed over; `uids` of the answer are those whose flags changed, `modified` those that did not because
+   * their MODSEQ is above `unchangedSince` (RFC 7162 §3.1.3)
+   */
   changeFlags(request: {
     account: string;
     mailbox: string;
@@ -121,8 +124,9 @@ export interface MailstoreWriter {
     uids: string;
     mode: FlagMode;
     flags: readonly string[];
+    unchangedSince?: number;
     origin: string;
-  }): Promise<MailstoreOutcome<{ modSeq: number; uids: string }>>;
+  }): Promise<MailstoreOutcome<{ modSeq: number; uids: string; modified?: string }>>;
   /** removes those of `uids` that are there and, with `deletedOnly`, marked `\Deleted` */
   expunge(request: {
     account: string;

@@ -26,8 +26,9 @@ export const changeFlags = (request: {
   uids: string;
   mode: FlagMode;
   flags: readonly string[];
+  unchangedSince?: number;
   origin: string;
-}): Decision<{ modSeq: number; uids: string }> => ({
+}): Decision<{ modSeq: number; uids: string; modified?: string }> => ({
   accounts: [request.account],
   reads: 'rows',
   bytes: 4_096,
@@ -43,12 +44,19 @@ export const changeFlags = (request: {
     // A keyword that the mailbox has never seen changes every message that gets it.
     const hasNew = positions.includes(-1) && request.mode !== 'remove';
     const change = { bits, keywords: positions.filter((position) => position >= 0) };
-    const changed = placementsIn(index, request.mailbox, request.uids).filter((placement) => {
+    const since = request.unchangedSince;
+    const all = placementsIn(index, request.mailbox, request.uids);
+    const asked = since === undefined ? all : all.filter((placement) => placement.modSeq <= since);
+    const modified =
+      since === undefined
+        ? {}
+        : { modified: formatUidSet(all.filter(({ modSeq }) => modSeq > since).map(({ uid }) => uid)) };
+    const changed = asked.filter((placement) => {
       if (hasNew) return true;
       const after = applyFlags({ bits: placement.flags, keywords: placement.keywords }, request.mode, change);
       return after.bits !== placement.flags || after.keywords.join() !== placement.keywords.join();
     });
-    if (changed.length === 0) return { kind: 'done', modSeq: mailbox.highestModSeq, uids: '' };
+    if (changed.length === 0) return { kind: 'done', modSeq: mailbox.highestModSeq, uids: '', ...modified };
     const key = state.account(request.account).key;
     if (key === null) return noSuchMailbox;
     const uids = formatUidSet(changed.map(({ uid }) => uid));
@@ -64,7 +72,7 @@ export const changeFlags = (request: {
     );
     state.touched.add(request.account);
     notify({ account: request.account, mailbox: request.mailbox, modSeq, origin: request.origin });
-    return { kind: 'done', modSeq, uids };
+    return { kind: 'done', modSeq, uids, ...modified };
   },
 });
 

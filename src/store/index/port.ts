@@ -296,6 +296,8 @@ export interface MailIndex {
   countPlacements(mailbox: string): number;
   /** in the order asked; an email that is not there is left out */
   emails(emailSeqs: readonly number[]): EmailRow[];
+  /** the thread of each email that is there */
+  threadIds(emailSeqs: readonly number[]): Map<number, string>;
   emailsOfMessage(messageSeq: number): EmailRow[];
   /** copies without a placement whose last one went at `dayCount` or before, by `emailSeq`, after that one, at most `limit` */
   unplaced(dayCount: number, afterEmailSeq: number, limit: number): UnplacedRow[];

@@ -495,6 +495,14 @@ export const createMemoryIndex = (): MailIndex => {
         const email = state.emails.get(seq);
         return email === undefined ? [] : emailRow(email);
       }),
+    threadIds: (seqs) => {
+      const found = new Map<number, string>();
+      for (const seq of seqs) {
+        const email = state.emails.get(seq);
+        if (email !== undefined) found.set(seq, email.threadId);
+      }
+      return found;
+    },
     emailsOfMessage: (messageSeq) =>
       [...state.emails.values()].filter((email) => email.messageSeq === messageSeq).flatMap(emailRow),
     unplaced: (dayCount, afterEmailSeq, limit) =>

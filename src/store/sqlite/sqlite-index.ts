@@ -779,6 +779,13 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
           found.set(row.emailSeq, row);
       return seqs.flatMap((seq) => found.get(seq) ?? []);
     },
+    threadIds: (seqs) => {
+      const found = new Map<number, string>();
+      for (let at = 0; at < seqs.length; at += togetherMax)
+        for (const row of many('email', ...inList('seq', seqs.slice(at, at + togetherMax))))
+          found.set(number(row, 'seq'), text(row, 'thread'));
+      return found;
+    },
     emailsOfMessage: (messageSeq) => emailRows('WHERE message = ? ORDER BY seq', messageSeq),
     unplaced: (dayCount, afterEmailSeq, limit) =>
       many(

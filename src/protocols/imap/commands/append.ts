@@ -28,7 +28,7 @@ export const appendMessage = async (
   binary: boolean,
   ready: (sink: AppendSink) => void,
 ): Promise<Reply | null> => {
-  const target = mailboxArgument(args);
+  const target = mailboxArgument(session, args);
   args.space();
   let flags: string[] = [];
   if (args.peek === '(') {

@@ -11,7 +11,7 @@ const command = (name: string, moves: boolean): Command => ({
   run: async (session, args, _tag, byUid) => {
     args.space();
     const set = args.numberSet();
-    const target = mailboxArgument(args);
+    const target = mailboxArgument(session, args);
     args.end();
     const { view } = session;
     if (view === null) return no('No mailbox is selected');

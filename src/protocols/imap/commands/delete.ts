@@ -8,7 +8,7 @@ export const deleteMailbox: Command = {
   states: loggedIn,
   tells: 'all',
   run: async (session, args) => {
-    const given = mailboxArgument(args);
+    const given = mailboxArgument(session, args);
     args.end();
     if (given.kind === 'refused') return no('There is no such mailbox', 'NONEXISTENT');
     if (given.name === 'INBOX') return no('INBOX stays', 'CANNOT');

@@ -2,7 +2,7 @@ import { systemFlag } from '../mailbox-state.ts';
 import { no, ok, refusal } from '../reply.ts';
 import type { Command } from './command.ts';
 
-/** @source RFC 9051 §6.4.3, §6.4.9 (UID EXPUNGE) */
+/** @source RFC 9051 §6.4.3, §6.4.9 (UID EXPUNGE); RFC 7162 §3.2.7, §3.2.9 */
 export const expunge: Command = {
   name: 'EXPUNGE',
   states: ['selected'],
@@ -23,7 +23,10 @@ export const expunge: Command = {
       const asked = new Set(view.uidsOf(set, true) ?? []);
       uids = uids.filter((uid) => asked.has(uid));
     }
-    const outcome = uids.length === 0 ? null : await view.mailbox.expunge(uids);
-    return outcome?.kind === 'refused' ? refusal(outcome) : ok('Expunged');
+    if (uids.length === 0) return ok('Expunged');
+    const outcome = await view.mailbox.expunge(uids);
+    if (outcome.kind === 'refused') return refusal(outcome);
+    // all of it is told before this reply
+    return ok('Expunged', session.features.qresync ? `HIGHESTMODSEQ ${view.state.wholeModSeq}` : null);
   },
 };

@@ -1,11 +1,14 @@
-import { clipRanges, imapSection, rangesOctets } from '#message';
+import { clipRanges, findPart, imapSection, rangesOctets, type StructurePart } from '#message';
 import type { CommandSession } from '../command-session.ts';
+import { namesAreUtf8 } from '../features.ts';
 import { type FetchRequest, parseFetch, type SectionRequest } from '../fetch-request.ts';
 import { systemFlag } from '../mailbox-state.ts';
 import type { MailboxView } from '../mailbox-view.ts';
+import { rangesHold, resolveNumberSet } from '../number-set.ts';
 import { bad, no, ok, type Reply } from '../reply.ts';
 import type { FoundBody, MessageTexts, OpenedBody } from '../store.ts';
-import { wireDate, wireSet } from '../wire.ts';
+import { wireDate, wireSet, wireTextString } from '../wire.ts';
+import { decodedPart } from './binary-part.ts';
 import type { Command } from './command.ts';
 
 /** messages whose texts are asked for at once */
@@ -13,7 +16,7 @@ const pageCount = 256;
 /** damaged messages that one reply names */
 const namedMax = 50;
 
-/** @source RFC 9051 §6.4.5, §7.5.2 */
+/** @source RFC 9051 §6.4.5, §7.5.2; RFC 7162 §3.1.4, §3.2.6; RFC 3516; RFC 8474 §5; RFC 8514; RFC 8970 */
 export const fetch: Command = {
   name: 'FETCH',
   states: ['selected'],
@@ -30,7 +33,18 @@ export const fetch: Command = {
     const ranges = view.rangesOf(set, byUid);
     if (ranges === null) return bad('There is no message of that number');
     const { request } = parsed;
+    const { features } = session;
+    if (request.vanished && !byUid) return bad('VANISHED is for UID FETCH');
+    if (request.vanished && !features.qresync) return bad('ENABLE QRESYNC comes first');
+    if (request.modSeq) features.condstore = true;
     if (byUid) request.uid = true;
+    if (request.vanished) {
+      const asked = resolveNumberSet(set, 0xffff_ffff);
+      const vanished = view.mailbox
+        .vanishedSince(request.changedSince ?? 0)
+        .filter((uid) => rangesHold(asked, uid) && view.seqOf(uid) === 0);
+      if (vanished.length > 0) session.send(`* VANISHED (EARLIER) ${wireSet(vanished)}\r\n`);
+    }
     return new Fetch(session, view, request).run(ranges);
   },
 };
@@ -40,10 +54,16 @@ class Fetch {
   readonly #view: MailboxView;
   readonly #request: FetchRequest;
   readonly #needsTexts: boolean;
+  /** items that only a message that is still there has */
+  readonly #needsPresence: boolean;
   #gone = false;
-  readonly #damaged: number[] = [];
+  /** a part has a transfer encoding that nobody knows */
+  #unknownEncoding = false;
+  readonly #damaged = new Set<number>();
   /** whether showing a message makes it `\Seen` */
   readonly #marks: boolean;
+  /** items of the present page that come from elsewhere, by uid */
+  readonly #more = new Map<number, string>();
   /** made `\Seen` by this command */
   readonly #marked = new Set<number>();
 
@@ -52,6 +72,13 @@ class Fetch {
     this.#view = view;
     this.#request = request;
     this.#marks = !view.readOnly && request.sections.some(({ peek }) => !peek);
+    this.#needsPresence =
+      request.internalDate ||
+      request.size ||
+      request.saveDate ||
+      request.emailId ||
+      request.threadId ||
+      request.preview;
     this.#needsTexts = request.envelope || request.body || request.bodyStructure;
   }
 
@@ -59,7 +86,9 @@ class Fetch {
     let page: number[] = [];
     for (let at = 0; at < ranges.length; at += 2) {
       const last = ranges[at + 1] ?? -1;
+      const { changedSince } = this.#request;
       for (let index = ranges[at] ?? 0; index <= last; index++) {
+        if (changedSince !== null && !this.#changedSince(index, changedSince)) continue;
         page.push(index);
         if (page.length < pageCount) continue;
         await this.#page(page);
@@ -68,25 +97,51 @@ class Fetch {
       }
     }
     await this.#page(page);
-    const unread = this.#damaged.filter((uid) => this.#marked.has(uid));
+    const damaged = [...this.#damaged];
+    const unread = damaged.filter((uid) => this.#marked.has(uid));
     // what could not be shown has not been seen
     if (unread.length > 0) await this.#view.mailbox.store(unread, 'remove', ['\\Seen'], null);
-    if (this.#damaged.length > 0) {
-      const named = wireSet(this.#damaged.slice(0, namedMax));
-      const more = this.#damaged.length > namedMax ? ` and ${this.#damaged.length - namedMax} more` : '';
+    if (damaged.length > 0) {
+      const named = wireSet(damaged.slice(0, namedMax));
+      const more = damaged.length > namedMax ? ` and ${damaged.length - namedMax} more` : '';
       return no(`UID ${named}${more}: the message is damaged and not shown`, 'CORRUPTION');
     }
     if (this.#gone) return no('Some of the messages are gone', 'EXPUNGEISSUED');
+    if (this.#unknownEncoding) return no('A part has a transfer encoding that is not known', 'UNKNOWN-CTE');
     return ok('Fetched');
+  }
+
+  /** What is gone counts as changed, so that it is not passed over in silence. */
+  #changedSince(index: number, modSeq: number): boolean {
+    const at = this.#view.stateIndexAt(index);
+    return at === -1 || (this.#view.state.modSeqs[at] ?? 0) > modSeq;
   }
 
   async #page(indices: readonly number[]): Promise<void> {
     if (indices.length === 0) return;
     const view = this.#view;
+    const { mailbox } = view;
+    const request = this.#request;
     if (this.#marks) await this.#mark(indices);
-    const texts = this.#needsTexts
-      ? await view.mailbox.texts(indices.map((index) => view.uidAt(index)))
-      : null;
+    const uids = indices.map((index) => view.uidAt(index));
+    const texts = this.#needsTexts ? await mailbox.texts(uids) : null;
+    this.#more.clear();
+    if (request.emailId || request.threadId) {
+      for (const [at, ids] of (await mailbox.objectIds(uids)).entries()) {
+        if (ids === null) continue;
+        let text = request.emailId ? ` EMAILID (${ids.emailId})` : '';
+        if (request.threadId) text += ` THREADID (${ids.threadId})`;
+        this.#more.set(uids[at] ?? 0, text);
+      }
+    }
+    if (request.preview) {
+      const isUtf8 = namesAreUtf8(this.#session.features);
+      for (const [at, preview] of (await mailbox.previews(uids)).entries()) {
+        const uid = uids[at] ?? 0;
+        const text = preview === null ? 'NIL' : wireTextString(preview, isUtf8);
+        this.#more.set(uid, `${this.#more.get(uid) ?? ''} PREVIEW ${text}`);
+      }
+    }
     if (this.#request.sections.length > 0) {
       await this.#bodies(indices, texts);
       return;
@@ -100,7 +155,10 @@ class Fetch {
     await this.#session.breathe();
   }
 
-  async #bodies(indices: readonly number[], texts: readonly (MessageTexts | null)[] | null): Promise<void> {
+  async #bodies(
+    indices: readonly number[],
+    texts: readonly (MessageTexts | 'damaged' | null)[] | null,
+  ): Promise<void> {
     const view = this.#view;
     let at = 0;
     for await (const body of view.mailbox.openBodies(indices.map((index) => view.uidAt(index)))) {
@@ -134,7 +192,7 @@ class Fetch {
   }
 
   /** Everything but sections; null for a message that is gone. */
-  #items(index: number, texts: MessageTexts | null | undefined): string | null {
+  #items(index: number, texts: MessageTexts | 'damaged' | null | undefined): string | null {
     const request = this.#request;
     const { state } = this.#view;
     const uid = this.#view.uidAt(index);
@@ -145,18 +203,26 @@ class Fetch {
       if (flags === undefined) return null;
       text = `FLAGS (${this.#view.flagText(flags, uid)})`;
     }
-    if (request.internalDate || request.size) {
+    if (request.modSeq || (this.#marked.has(uid) && this.#session.features.condstore)) {
+      if (at === -1) return null;
+      text += ` MODSEQ (${state.modSeqs[at] ?? 0})`;
+    }
+    if (this.#needsPresence) {
       if (at === -1) return null;
       if (request.internalDate) text += ` INTERNALDATE ${wireDate(state.dates[at] ?? 0)}`;
       if (request.size) text += ` RFC822.SIZE ${state.sizes[at] ?? 0}`;
+      if (request.saveDate) text += ` SAVEDATE ${wireDate(state.saved[at] ?? 0)}`;
     }
+    text += this.#more.get(uid) ?? '';
     if (texts === null) return null;
-    if (texts !== undefined) {
+    if (texts === 'damaged') this.#damaged.add(uid);
+    else if (texts !== undefined) {
       if (request.envelope) text += ` ENVELOPE ${texts.envelope}`;
       if (request.body) text += ` BODY ${texts.body}`;
       if (request.bodyStructure) text += ` BODYSTRUCTURE ${texts.bodyStructure}`;
     }
-    if (request.uid) text += ` UID ${uid}`;
+    // a reply has at least one item, also where nothing else is shown
+    if (request.uid || (texts === 'damaged' && text === '')) text += ` UID ${uid}`;
     return text.startsWith(' ') ? text.slice(1) : text;
   }
 
@@ -171,7 +237,7 @@ class Fetch {
     let prefix = `* ${index + 1} FETCH (${items}`;
     const start = prefix.length;
     if (body.kind === 'damaged') {
-      this.#damaged.push(uid);
+      this.#damaged.add(uid);
       session.send(`${prefix}${items === '' ? `UID ${uid}` : ''})\r\n`);
       return;
     }
@@ -181,7 +247,7 @@ class Fetch {
         const outcome = await this.#section(body, section, prefix + blank);
         if (outcome === 'aborted') return;
         if (outcome === 'damaged') {
-          this.#damaged.push(uid);
+          this.#damaged.add(uid);
           break;
         }
         prefix = '';
@@ -203,6 +269,19 @@ class Fetch {
     const session = this.#session;
     const { partial } = request;
     const label = partial === null ? request.label : `${request.label}<${partial.start}>`;
+    if (request.form !== 'body' && request.section.part.length > 0) {
+      const part = findPart(body.structure.root, request.section.part);
+      if (part === null) {
+        session.send(`${before}${label} ${request.form === 'binary' ? 'NIL' : '0'}`);
+        return 'sent';
+      }
+      if (part.encoding !== 'identity') return this.#decoded(body, part, request, before + label);
+    }
+    if (request.form === 'binary-size') {
+      const ranges = imapSection(body.structure, request.section) ?? [];
+      session.send(`${before}${label} ${rangesOctets(ranges)}`);
+      return 'sent';
+    }
     let ranges = imapSection(body.structure, request.section);
     if (ranges === null) {
       session.send(`${before}${label} NIL`);
@@ -243,6 +322,44 @@ class Fetch {
     if (!announced) return 'damaged';
     if (left === 0) return 'sent';
     // inside the literal there is no other way to say that this is not the message
+    session.cutOff();
+    return 'aborted';
+  }
+
+  /** A part without its transfer encoding: read once for its size, and again where that is much. */
+  async #decoded(
+    body: FoundBody,
+    part: StructurePart,
+    { form, partial }: SectionRequest,
+    before: string,
+  ): Promise<'sent' | 'damaged' | 'aborted'> {
+    const session = this.#session;
+    if (part.encoding === 'other') {
+      this.#unknownEncoding = true;
+      session.send(`${before} ${form === 'binary' ? 'NIL' : '0'}`);
+      return 'sent';
+    }
+    let left = 0;
+    try {
+      const found = await decodedPart(body, part, form === 'binary' ? partial : null);
+      if (form === 'binary-size') {
+        session.send(`${before} ${found.sizeBytes}`);
+        return 'sent';
+      }
+      left = found.sizeBytes;
+      // RFC 3516 §4.2: NUL stands in a literal8 only
+      session.send(`${before} ${found.hasNul ? '~' : ''}{${found.sizeBytes}}\r\n`);
+      for await (const octets of found.read()) {
+        left -= octets.length;
+        session.sendOctets(octets);
+        await session.breathe();
+        if (session.closedOrLeaving) return 'aborted';
+      }
+      if (left === 0) return 'sent';
+    } catch {
+      session.server.options.count('imap-body-damaged');
+      if (left === 0) return 'damaged';
+    }
     session.cutOff();
     return 'aborted';
   }

@@ -9,8 +9,8 @@ export const rename: Command = {
   states: loggedIn,
   tells: 'all',
   run: async (session, args) => {
-    const from = mailboxArgument(args);
-    const given = mailboxArgument(args);
+    const from = mailboxArgument(session, args);
+    const given = mailboxArgument(session, args);
     args.end();
     if (from.kind === 'refused') return no('There is no such mailbox', 'NONEXISTENT');
     if (given.kind === 'refused') return refusal(given);

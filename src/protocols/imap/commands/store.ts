@@ -2,9 +2,10 @@ import type { Arguments } from '../arguments.ts';
 import { systemFlagBit } from '../mailbox-state.ts';
 import { bad, no, ok, refusal } from '../reply.ts';
 import type { FlagOperation } from '../store.ts';
+import { wireSet } from '../wire.ts';
 import type { Command } from './command.ts';
 
-/** @source RFC 9051 §6.4.6 */
+/** @source RFC 9051 §6.4.6, RFC 7162 §3.1.3 */
 export const store: Command = {
   name: 'STORE',
   states: ['selected'],
@@ -14,33 +15,50 @@ export const store: Command = {
     args.space();
     const set = args.numberSet();
     args.space();
-    if (args.peek === '(') return no('STORE takes no modifiers here', 'CANNOT');
+    let unchangedSince: number | undefined;
+    if (args.peek === '(') {
+      args.wordList((word) => {
+        if (word !== 'UNCHANGEDSINCE' || unchangedSince !== undefined) args.fail('there is no such modifier');
+        args.space();
+        unchangedSince = args.modSeq();
+      });
+      if (unchangedSince === undefined) args.fail('a modifier is missing');
+      args.space();
+    }
     const operation: FlagOperation = args.skip('+') ? 'add' : args.skip('-') ? 'remove' : 'replace';
     const item = args.word();
     if (item !== 'FLAGS' && item !== 'FLAGS.SILENT') args.fail('FLAGS is missing');
     args.space();
     const flags = storedFlags(args);
     args.end();
-    const { view } = session;
+    const { view, features } = session;
     if (view === null) return no('No mailbox is selected');
+    if (unchangedSince !== undefined) features.condstore = true;
     if (view.readOnly) return no('The mailbox is open for reading only', 'READ-ONLY');
     const asked = view.uidsOf(set, byUid);
     if (asked === null) return bad('There is no message of that number');
     const { state } = view;
     const uids = view.expungesWait ? asked.filter((uid) => state.indexOf(uid) !== -1) : asked;
+    let modified: readonly number[] = [];
     if (uids.length > 0) {
-      const outcome = await view.mailbox.store(uids, operation, flags, view);
+      const outcome = await view.mailbox.store(uids, operation, flags, view, unchangedSince);
       if (outcome.kind === 'refused') return refusal(outcome);
+      modified = outcome.modified;
     }
     session.send(view.keywordsChanged());
-    if (item === 'FLAGS') {
+    if (item === 'FLAGS' || features.condstore) {
+      const failed = new Set(modified);
       for (const uid of uids) {
-        const now = state.flagsOf(uid);
-        if (now !== null) session.send(view.flagsFetch(uid, now, byUid));
+        const now = failed.has(uid) ? null : state.flagsOf(uid);
+        if (now === null) continue;
+        session.send(item === 'FLAGS' ? view.flagsFetch(uid, now, byUid) : view.modSeqFetch(uid, byUid));
         await session.breathe();
       }
     }
-    return uids.length < asked.length ? no('Some of the messages are gone', 'EXPUNGEISSUED') : ok('Stored');
+    const named = byUid ? modified : modified.map((uid) => view.seqOf(uid));
+    const code = modified.length === 0 ? null : `MODIFIED ${wireSet(named)}`;
+    if (uids.length < asked.length) return no('Some of the messages are gone', code ?? 'EXPUNGEISSUED');
+    return code === null ? ok('Stored') : ok('Stored where nobody else had changed it', code);
   },
 };
 

@@ -8,7 +8,7 @@ const command = (name: string, subscribed: boolean): Command => ({
   states: loggedIn,
   tells: 'all',
   run: async (session, args) => {
-    const given = mailboxArgument(args);
+    const given = mailboxArgument(session, args);
     args.end();
     if (given.kind === 'refused') return refusal(given);
     const asked = newMailboxName(given.name);
