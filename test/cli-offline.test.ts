@@ -134,6 +134,7 @@ test('two commands side by side take turns', async () => {
 
 test('a rebuilt index, and one that was deleted, answer the same (FORMATS §1)', async () => {
   const dump = await good(['index', 'dump']);
+  assert.match(dump, /^email e.* preview "x" /m);
   const told = await cli(['index', 'rebuild']);
   assert.equal(told.status, 0, told.stderr);
   assert.match(told.stdout, /^The index was made again, up to seq \d+: 1 messages\.\n$/);

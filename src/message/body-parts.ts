@@ -107,15 +107,23 @@ export const partText = (part: ParsedPart, body: Uint8Array): string => {
   return decodeText(octets, label ?? (isHtml ? metaCharset(octets) : null)).text;
 };
 
-/** The same as plain text: HTML without its tags, the lines of format=flowed joined, uuencoded files taken out. */
-export const partPlainText = (part: ParsedPart, body: Uint8Array): string =>
-  partTextAndFiles(part, body).text;
+/**
+ * The same as plain text: HTML without its tags, the lines of format=flowed joined, uuencoded files taken out.
+ *
+ * @param htmlLengthMax characters between the tags of HTML that are enough
+ */
+export const partPlainText = (part: ParsedPart, body: Uint8Array, htmlLengthMax?: number): string =>
+  partTextAndFiles(part, body, htmlLengthMax).text;
 
 /** The plain text of a part and the names of uuencoded files that stood in it. */
-export const partTextAndFiles = (part: ParsedPart, body: Uint8Array): TextWithFiles => {
+export const partTextAndFiles = (
+  part: ParsedPart,
+  body: Uint8Array,
+  htmlLengthMax?: number,
+): TextWithFiles => {
   const text = partText(part, body);
   const type = mediaType(part);
-  if (type === 'text/html') return { text: htmlToText(text), fileNames: [] };
+  if (type === 'text/html') return { text: htmlToText(text, htmlLengthMax), fileNames: [] };
   const found = withoutUuencode(text);
   const isFlowed =
     type === 'text/plain' && decodeParameter(part.mime.parameters, 'format')?.toLowerCase() === 'flowed';
@@ -127,26 +135,49 @@ export const partTextAndFiles = (part: ParsedPart, body: Uint8Array): TextWithFi
 const previewLengthMax = 256;
 
 /**
+ * What a line in a list must not have: controls, characters without a width that senders fill their previews with, and marks that turn
+ * the direction of what follows. Joiners stay: emoji and some scripts are written with them.
+ */
+const unseen = /[^\P{Cc}\s]|\u034f|[\xad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]/gu;
+
+/**
  * The first words of a text, for a list of messages: one line, without quoted lines, signature and links.
  *
+ * @param lengthMax characters (code points) at most
  * @source RFC 8621 §4.1.4 `preview` (256 characters at most)
  */
-export const preview = (plainText: string): string => {
+export const preview = (plainText: string, lengthMax: number = previewLengthMax): string => {
   const words: string[] = [];
   let length = 0;
-  for (const line of plainText.slice(0, 100 * previewLengthMax).split(/\r?\n/)) {
-    if (line === '-- ') break;
+  const end = Math.min(plainText.length, 100 * previewLengthMax);
+  for (let at = 0; at < end && length <= 2 * lengthMax; ) {
+    const lineEnd = plainText.indexOf('\n', at);
+    const rawLine = plainText.slice(at, lineEnd < 0 ? end : lineEnd).replace(/\r$/, '');
+    at = lineEnd < 0 ? end : lineEnd + 1;
+    if (rawLine === '-- ') break;
+    const line = isPlain.test(rawLine) ? rawLine : rawLine.replace(unseen, '');
     if (/^[>|]/.test(line)) continue;
     for (const word of line.split(/\s+/)) {
-      if (word === '' || /^[-=_*#~]{3,}$/.test(word) || /^<?https?:\/\//.test(word)) continue;
+      if (word === '' || (mayBeLeftOut.test(word) && leftOut.test(word))) continue;
       words.push(word);
       length += word.length + 1;
+      if (length > 2 * lengthMax) break;
     }
-    if (length > previewLengthMax) break;
   }
-  const text = words.join(' ');
-  return [...text.slice(0, 2 * previewLengthMax)].slice(0, previewLengthMax).join('').trim();
+  const text = words
+    .join(' ')
+    .slice(0, 2 * lengthMax)
+    .toWellFormed();
+  let cut = 0;
+  for (let count = 0; count < lengthMax && cut < text.length; count++)
+    cut += (text.codePointAt(cut) ?? 0) > 0xffff ? 2 : 1;
+  return text.slice(0, cut).trim();
 };
+
+const isPlain = /^[\t -~]*$/;
+const mayBeLeftOut = /^[-=_*#~<h]/;
+/** rules and links */
+const leftOut = /^(?:[-=_*#~]{3,}$|<?https?:\/\/)/;
 
 /** `<meta charset=…>` in the first octets, where HTML says its own charset. */
 const metaCharset = (octets: Uint8Array): string | null => {

@@ -38,14 +38,22 @@ export const charsetOf = (label: string): string | null => {
   const alias = aliases.get(name) ?? name.replace(/^(?:cp|ms|x-cp|ibm-)(125\d|874|866)$/, 'windows-$1');
   if (ownDecoders.has(alias)) return alias;
   if (alias.length > 40) return null;
+  const before = known.get(alias);
+  if (before !== undefined) return before;
   try {
     const { encoding } = new TextDecoder(alias);
     // ICU's EUC-KR stops at KS X 1001; the WHATWG's does not, nor do mailers.
-    return encoding === 'euc-kr' ? 'uhc' : encoding;
+    const charset = encoding === 'euc-kr' ? 'uhc' : encoding;
+    // A label that is found is one of the 228 that the standard has.
+    known.set(alias, charset);
+    return charset;
   } catch {
     return null;
   }
 };
+
+/** To ask by making a decoder costs more than to decode a short mail. */
+const known = new Map<string, string>();
 
 const aliases: ReadonlyMap<string, string> = new Map([
   ['gb2312', 'gb18030'],

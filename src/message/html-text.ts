@@ -77,13 +77,15 @@ const entities: ReadonlyMap<string, string> = new Map([
 /**
  * The text of HTML for search and previews: no tags, comments, scripts or styles, a line for each block, characters for
  * the entities. Not a sanitizer: the result is text, to be shown as text. Linear in the length.
+ *
+ * @param lengthMax characters between tags, after which no more is read
  */
-export const htmlToText = (html: string): string => {
+export const htmlToText = (html: string, lengthMax: number = htmlLengthMax): string => {
   const source = html.slice(0, htmlLengthMax);
   const scan = new TagScanner(source);
   let text = '';
   let at = 0;
-  while (at < source.length) {
+  while (at < source.length && text.length <= lengthMax) {
     const open = source.indexOf('<', at);
     if (open < 0) break;
     text += source.slice(at, open);
@@ -106,7 +108,7 @@ export const htmlToText = (html: string): string => {
     else if (blocks.has(name)) text += '\n';
     else if (cells.has(name)) text += ' ';
   }
-  text += source.slice(at);
+  if (text.length <= lengthMax) text += source.slice(at);
   return decodeEntities(text)
     .split('\n')
     .map((line) => line.replace(/[\s\u200b\ufeff]+/g, ' ').trim())

@@ -29,6 +29,7 @@ export { type CharsetGuess, guessCharset } from './guess-charset.ts';
 export { htmlToText } from './html-text.ts';
 export { type MessageLimit, messageLimits } from './limits.ts';
 export { parseMessageIds } from './message-id.ts';
+export { messagePreview, previewLimits } from './message-preview.ts';
 export { type MessageText, messageText, textLimits } from './message-text.ts';
 export { findParameter, parseDisposition, parseMediaType, unfold } from './mime-header.ts';
 export type {

@@ -1,9 +1,16 @@
 /**
  * What parsing costs at receipt: `scripts/node26 src/message/message.bench.ts`. One line a kind of message: the scan, making
- * ENVELOPE, BODYSTRUCTURE (both forms) and the stored structure, and the octets of the latter.
+ * ENVELOPE, BODYSTRUCTURE (both forms) and the stored structure, making the preview, and the octets of the structure.
  */
 import { performance } from 'node:perf_hooks';
-import { bodyStructure, encodeStructure, envelope, parseMessage } from './index.ts';
+import {
+  bodyStructure,
+  encodeStructure,
+  envelope,
+  messagePreview,
+  parseMessage,
+  previewLimits,
+} from './index.ts';
 
 const header =
   'Received: from mx.example.org (mx.example.org [192.0.2.1])\r\n by mail.example.net with ESMTPS id 1234\r\n for <bob@example.net>; Thu, 15 Feb 2007 01:02:03 +0200\r\n'.repeat(
@@ -26,6 +33,12 @@ const messages: [name: string, message: Buffer][] = [
     '50 KB, text and HTML',
     Buffer.from(
       `${header}Content-Type: multipart/alternative; boundary=b\r\n\r\n${part('text/plain; charset=utf-8', base64Line, 150)}${part('text/html; charset=utf-8', base64Line, 480)}--b--\r\n`,
+    ),
+  ],
+  [
+    '50 KB of HTML',
+    Buffer.from(
+      `${header}Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n<style>${'p {color=3D red}\r\n'.repeat(1_000)}</style>${'<table><tr><td class=3D"x">caf=C3=A9 </td></tr></table>\r\n'.repeat(600)}`,
     ),
   ],
   [
@@ -63,7 +76,9 @@ for (const [name, message] of messages) {
     bodyStructure(parsed, 'basic');
     encodeStructure(parsed);
   });
+  const head = message.subarray(0, previewLimits.messageOctetsMax);
+  const preview = microseconds(() => messagePreview(parsed, head));
   console.log(
-    `${name.padEnd(22)} ${message.length} octets: scan ${scan.toFixed(1)} µs (${(message.length / scan).toFixed(0)} MB/s), make ${make.toFixed(1)} µs, structure ${encodeStructure(parsed).length} octets`,
+    `${name.padEnd(22)} ${message.length} octets: scan ${scan.toFixed(1)} µs (${(message.length / scan).toFixed(0)} MB/s), make ${make.toFixed(1)} µs, preview ${preview.toFixed(1)} µs, structure ${encodeStructure(parsed).length} octets`,
   );
 }

@@ -6,9 +6,11 @@ import {
   guessCharset,
   htmlToText,
   isTnef,
+  messagePreview,
   messageText,
   parseMessage,
   preview,
+  previewLimits,
   textLimits,
   unflow,
   withoutUuencode,
@@ -48,6 +50,9 @@ export const run = (data: Uint8Array): void => {
   const made = messageText(parsed, (start, end) => data.subarray(start, end));
   assert.ok(made.text.isWellFormed() && made.preview.isWellFormed());
   assert.ok(made.text.length <= textLimits.lengthMax && [...made.preview].length <= 256);
+  const shown = messagePreview(parsed, data.subarray(0, previewLimits.messageOctetsMax));
+  assert.ok(shown.isWellFormed() && [...shown].length <= previewLimits.lengthMax);
+  assert.doesNotMatch(shown, /\p{Cc}/u);
   for (const part of bodyParts(parsed).attachments) {
     isTnef(part, data.subarray(part.bodyStart, part.end));
     assert.ok(fileName(part)?.isWellFormed() ?? true);

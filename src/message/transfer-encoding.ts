@@ -90,17 +90,40 @@ class QuotedPrintableDecoder implements TransferDecoder {
   }
 }
 
+const equals = 0x3d;
+/** Values of hexadecimal digits by their octet; 255 for what is none. */
+const hexValues = new Uint8Array(256).fill(255);
+for (const [value, digits] of [...'0123456789ABCDEF'].entries())
+  for (const digit of [digits, digits.toLowerCase()]) hexValues[digit.charCodeAt(0)] = value;
+
 const decodeQuotedPrintable = (text: string): Uint8Array => {
-  const decoded = text.replace(
-    // Each alternative takes a whole run of blanks, so that none is looked at twice.
-    /=([0-9A-Fa-f]{2})|=[\t ]*\r?\n|[\t ]+(\r?\n)?/g,
-    (whole, hex: string | undefined, lineEnd: string | undefined) => {
-      if (hex !== undefined) return String.fromCharCode(Number.parseInt(hex, 16));
-      if (whole.startsWith('=')) return '';
-      return lineEnd ?? whole;
-    },
-  );
-  return Buffer.from(decoded, 'latin1');
+  // Looked for from where a run of blanks begins, so that none is looked at twice.
+  const octets = Buffer.from(text.replace(/(?<![\t ])[\t ]+(?=\r?\n)/g, ''), 'latin1');
+  let at = octets.indexOf(equals);
+  if (at < 0) return octets;
+  let written = at;
+  while (at < octets.length) {
+    const first = octets[at + 1] ?? 0;
+    const second = octets[at + 2] ?? 0;
+    const high = hexValues[first] ?? 255;
+    const low = hexValues[second] ?? 255;
+    if (high < 16 && low < 16) {
+      octets[written++] = high * 16 + low;
+      at += 3;
+    } else if (first === 0x0a) at += 2;
+    else if (first === 0x0d && second === 0x0a) at += 3;
+    else {
+      octets[written++] = equals;
+      at += 1;
+    }
+    if (octets[at] === equals) continue;
+    const next = octets.indexOf(equals, at);
+    const end = next < 0 ? octets.length : next;
+    octets.copyWithin(written, at, end);
+    written += end - at;
+    at = end;
+  }
+  return octets.subarray(0, written);
 };
 
 /** A line of uuencode has 61 characters; a longer one is none. */

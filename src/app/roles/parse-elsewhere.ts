@@ -27,7 +27,11 @@ export const parseByCalls = (
       pieces = [];
       bytes = 0;
     }
-    const { result, attachments } = await call<{ threadKeys: string[] }>('parse', { message }, pieces);
+    const { result, attachments } = await call<{ threadKeys: string[]; preview: string }>(
+      'parse',
+      { message },
+      pieces,
+    );
     const [envelope, bodyStructure, body, structure] = attachments.map((each) => each.slice());
     if (
       envelope === undefined ||
@@ -40,7 +44,14 @@ export const parseByCalls = (
         remedy: 'the two processes are not of the same build; restart the server',
       });
     }
-    return { envelope, bodyStructure, body, structure, threadKeys: result.threadKeys };
+    return {
+      envelope,
+      bodyStructure,
+      body,
+      structure,
+      threadKeys: result.threadKeys,
+      preview: result.preview,
+    };
   };
 };
 

@@ -28,8 +28,8 @@ export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> 
         const parser = parserOf(peer, message);
         begun.delete(peer);
         for (const piece of octets) parser.write(piece);
-        const { envelope, bodyStructure, body, structure, threadKeys } = parser.end();
-        return { result: { threadKeys }, attachments: [envelope, bodyStructure, body, structure] };
+        const { envelope, bodyStructure, body, structure, threadKeys, preview } = parser.end();
+        return { result: { threadKeys, preview }, attachments: [envelope, bodyStructure, body, structure] };
       },
     },
     onConnect: () => {

@@ -13,6 +13,7 @@ export interface MessageParams {
   /** the file in `spool/` that has the octets; its hash is the last of the fixed fields */
   spoolName: string | null;
   threadKeys: readonly string[];
+  preview: string;
 }
 
 const hashBytes = 32;
@@ -36,6 +37,7 @@ export const encodeMessageParams = (
       storedOctetsBytes: message.storedOctetsBytes,
       spoolName: message.ownFile?.spoolName ?? null,
       threadKeys: parsed.threadKeys,
+      preview: parsed.preview,
     },
     attachments: [
       concat([
@@ -59,7 +61,7 @@ export const decodeMessageParams = (
   params: MessageParams,
   attachments: readonly Uint8Array[],
 ): SealedMessage => {
-  const { spoolName, threadKeys, ...rest } = params;
+  const { spoolName, threadKeys, preview, ...rest } = params;
   const [fixed, storedHead, envelope, bodyStructure, body, structure, ...storedOctets] = attachments;
   if (
     fixed?.length !== fileKeyBytes + (spoolName === null ? leafEnd : leafEnd + 1) * hashBytes ||
@@ -90,7 +92,7 @@ export const decodeMessageParams = (
     },
     storedHead,
     storedOctets,
-    parsed: { envelope, bodyStructure, body, structure, threadKeys },
+    parsed: { envelope, bodyStructure, body, structure, threadKeys, preview },
   };
 };
 

@@ -167,6 +167,7 @@ const fragile = (mark: string) => () => {
       parser.write(octets);
     },
     end: () => parser.end(),
+    heldBytes: 0,
   };
 };
 

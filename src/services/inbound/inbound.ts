@@ -323,7 +323,7 @@ export const createInbound = (options: InboundOptions): Inbound => {
         if (sealer.sizeBytes > ownFileBytesMin && options.isDiskNearlyFull?.() === true)
           return refuse(diskNearlyFull);
         const sealed = sealer.write(octets);
-        hold(sealer.heldBytes);
+        hold(sealer.heldBytes + parser.heldBytes);
         if (suspect === null) {
           try {
             parser.write(octets);
@@ -335,7 +335,7 @@ export const createInbound = (options: InboundOptions): Inbound => {
         const written =
           suspect === null ? sealed : Promise.all([sealed, suspect.then((file) => file.write(octets))]);
         return Promise.resolve(written).then(() => {
-          if (refusedWith === null && !isOver) hold(sealer.heldBytes);
+          if (refusedWith === null && !isOver) hold(sealer.heldBytes + parser.heldBytes);
         }, spoolFailed);
       },
       finish: () => {

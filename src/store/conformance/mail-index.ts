@@ -67,6 +67,7 @@ const story = (choices: readonly (readonly [number, number, number])[]): LogEven
             body: new Uint8Array(0),
             structure: utf8(`{${a}}`),
             threadKeys: [`k${a % 7}`, `k${b % 7}`],
+            preview: `第 ${a} 封 ${b}`,
           },
         };
         events.push(message);

@@ -66,4 +66,4 @@ const placementLine = (
 };
 
 const emailLine = (email: EmailRow): string =>
-  `email ${email.emailId} account ${email.account} thread ${email.threadId} address ${JSON.stringify(email.address)} date ${email.dateMs} prefix ${hash('sha256', email.prefix)} envelope ${JSON.stringify(latin1(email.parsed.envelope))} bodystructure ${JSON.stringify(latin1(email.parsed.bodyStructure))} body ${hash('sha256', email.parsed.body)} structure ${hash('sha256', email.parsed.structure)} key ${email.key.epoch}/${email.key.slot} at ${email.at.segment}+${email.at.offset}`;
+  `email ${email.emailId} account ${email.account} thread ${email.threadId} address ${JSON.stringify(email.address)} date ${email.dateMs} prefix ${hash('sha256', email.prefix)} envelope ${JSON.stringify(latin1(email.parsed.envelope))} bodystructure ${JSON.stringify(latin1(email.parsed.bodyStructure))} body ${hash('sha256', email.parsed.body)} structure ${hash('sha256', email.parsed.structure)} preview ${JSON.stringify(email.parsed.preview)} key ${email.key.epoch}/${email.key.slot} at ${email.at.segment}+${email.at.offset}`;

@@ -30,6 +30,11 @@ export interface ParsedMessage {
   structure: Uint8Array;
   /** hashes of Message-ID, In-Reply-To and References, the message's own first; joined with the base subject they find a thread */
   threadKeys: readonly string[];
+  /**
+   * the first words of the text as a person reads it, in one line of 200 characters at most; empty where there are none (RFC 8970 §3,
+   * RFC 8621 §4.1.4)
+   */
+  preview: string;
 }
 
 /** Leaf kinds that bring a message. */

@@ -24,7 +24,7 @@ export interface Database {
 const busyMs = 5_000;
 
 /** The newest layout that this program writes; a file with another is thrown away and made again from the log. */
-const layout = 3;
+const layout = 4;
 
 /**
  * Opens a projection's file.

@@ -44,6 +44,7 @@ const columns = {
     'body',
     'structure',
     'thread_keys',
+    'preview',
   ],
   email: [
     'seq',
@@ -86,7 +87,7 @@ const schema = `
     clock_seq INTEGER, partial INTEGER, sum BLOB);
   CREATE TABLE message (seq INTEGER PRIMARY KEY, id TEXT UNIQUE, kind TEXT, time INTEGER, leaf INTEGER, sha256 TEXT, size INTEGER,
     segment INTEGER, offset INTEGER, length_bytes INTEGER, key_epoch INTEGER, key_slot INTEGER,
-    envelope BLOB, body_structure BLOB, body BLOB, structure BLOB, thread_keys TEXT, sum BLOB);
+    envelope BLOB, body_structure BLOB, body BLOB, structure BLOB, thread_keys TEXT, preview TEXT, sum BLOB);
   CREATE TABLE email (seq INTEGER PRIMARY KEY, account TEXT, thread TEXT, address TEXT, prefix BLOB, date INTEGER, message INTEGER,
     segment INTEGER, offset INTEGER, length_bytes INTEGER, key_epoch INTEGER, key_slot INTEGER, sum BLOB);
   CREATE INDEX message_key ON message (key_epoch, key_slot);
@@ -520,6 +521,7 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
           event.parsed.body,
           event.parsed.structure,
           JSON.stringify(event.parsed.threadKeys),
+          event.parsed.preview,
         );
         marks.leafTimeMs = Math.max(marks.leafTimeMs, event.timeMs);
         batch.messages.set(event.seq, {
@@ -898,6 +900,7 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
             bodyStructure: octets(message, 'body_structure'),
             body: octets(message, 'body'),
             structure: octets(message, 'structure'),
+            preview: text(message, 'preview'),
           },
         },
       ];
