@@ -66,7 +66,7 @@ export interface DmarcResult {
   readonly policyTag: 'p' | 'sp' | 'np' | null;
   /** what that tag says, before `t` */
   readonly publishedPolicy: DmarcPolicy | null;
-  /** what is asked for this message should it fail: `publishedPolicy`, one step weaker with `t=y`; null without record */
+  /** what is asked for this message should it fail: `publishedPolicy`, one step weaker with `t=y`; null without record (but `reject` where From has more domains than are checked) */
   readonly policy: DmarcPolicy | null;
   readonly isTesting: boolean;
   readonly spf: DmarcSpfAlignment | null;
