@@ -151,7 +151,8 @@ export const createCommitQueue = (options: CommitQueueOptions): CommitQueue => {
       const mustWait =
         decision.accounts.some((account) => blocked.has(account)) ||
         (isStructural(decision) && structural) ||
-        (decision.reads === 'rows' && decision.accounts.some((account) => state.touched.has(account)));
+        (decision.reads !== 'counters' && decision.accounts.some((account) => state.touched.has(account))) ||
+        (decision.reads === 'rows' && decision.accounts.some((account) => state.flagged.has(account)));
       if (mustWait) {
         deferred.push(job);
         for (const account of decision.accounts) blocked.add(account);

@@ -13,9 +13,13 @@ import {
 import { type Decision, noSuchMailbox, refused } from './decision.ts';
 import { keywordsMax, tooManyKeywords } from './keywords.ts';
 import { uidlOf } from './uidl.ts';
+import type { PlacementFlags } from './working-state.ts';
 
 /** messages that one command may change at once: what a frame holds */
 const placementsMax = 1_000_000;
+
+/** changes beyond which a command of flags has the rest of its group to itself: what they make of each message is kept until then */
+const sharedChangesMax = 1_000;
 
 const deletedBit = flagBits(['\\Deleted']).bits;
 
@@ -30,7 +34,7 @@ export const changeFlags = (request: {
   origin: string;
 }): Decision<{ modSeq: number; uids: string; modified?: string }> => ({
   accounts: [request.account],
-  reads: 'rows',
+  reads: 'flags',
   bytes: 4_096,
   decide: ({ draft, state, index, notify }) => {
     const mailbox = index.mailbox(request.mailbox);
@@ -44,22 +48,28 @@ export const changeFlags = (request: {
     // A keyword that the mailbox has never seen changes every message that gets it.
     const hasNew = positions.includes(-1) && request.mode !== 'remove';
     const change = { bits, keywords: positions.filter((position) => position >= 0) };
-    const since = request.unchangedSince;
-    const all = placementsIn(index, request.mailbox, request.uids);
-    const asked = since === undefined ? all : all.filter((placement) => placement.modSeq <= since);
-    const modified =
-      since === undefined
-        ? {}
-        : { modified: formatUidSet(all.filter(({ modSeq }) => modSeq > since).map(({ uid }) => uid)) };
-    const changed = asked.filter((placement) => {
-      if (hasNew) return true;
-      const after = applyFlags({ bits: placement.flags, keywords: placement.keywords }, request.mode, change);
-      return after.bits !== placement.flags || after.keywords.join() !== placement.keywords.join();
-    });
-    if (changed.length === 0) return { kind: 'done', modSeq: mailbox.highestModSeq, uids: '', ...modified };
+    const since = request.unchangedSince ?? Number.POSITIVE_INFINITY;
+    const pending = state.pendingFlags(request.mailbox);
+    const modifiedUids: number[] = [];
+    const changed: [uid: number, flags: PlacementFlags][] = [];
+    for (const { uid, flags, keywords, modSeq } of placementsIn(index, request.mailbox, request.uids)) {
+      const before = pending?.after.get(uid) ?? { bits: flags, keywords, modSeq };
+      if (before.modSeq > since) {
+        modifiedUids.push(uid);
+        continue;
+      }
+      const after = applyFlags(before, request.mode, change);
+      if (hasNew || after.bits !== before.bits || after.keywords.join() !== before.keywords.join())
+        changed.push([uid, after]);
+    }
+    const modified = request.unchangedSince === undefined ? {} : { modified: formatUidSet(modifiedUids) };
+    if (changed.length === 0) {
+      const modSeq = Math.max(mailbox.highestModSeq, pending?.modSeq ?? 0);
+      return { kind: 'done', modSeq, uids: '', ...modified };
+    }
     const key = state.account(request.account).key;
     if (key === null) return noSuchMailbox;
-    const uids = formatUidSet(changed.map(({ uid }) => uid));
+    const uids = formatUidSet(changed.map(([uid]) => uid));
     const modSeq = state.nextModSeq(request.account, draft.nextSeq);
     draft.state(
       { id: request.account, key },
@@ -70,7 +80,8 @@ export const changeFlags = (request: {
         change: { op: 'flags', mode: request.mode, flags: request.flags, uids },
       },
     );
-    state.touched.add(request.account);
+    if (hasNew || changed.length > sharedChangesMax) state.touched.add(request.account);
+    else state.changeFlags(request.account, request.mailbox, modSeq, changed);
     notify({ account: request.account, mailbox: request.mailbox, modSeq, origin: request.origin });
     return { kind: 'done', modSeq, uids, ...modified };
   },

@@ -22,9 +22,10 @@ export interface Decision<T> {
   accounts: readonly string[];
   /**
    * `counters`: touches only what `WorkingState` holds, and can share a group with anything. `rows`: reads names, placements or rows,
-   * and waits when this group has already touched one of its accounts.
+   * and waits when this group has already touched one of its accounts. `flags`: reads rows and knows what this group changed of their
+   * flags, so that it waits for other changes alone.
    */
-  reads: 'counters' | 'rows';
+  reads: 'counters' | 'flags' | 'rows';
   /** reads and writes who is here, beside its accounts: two such decisions do not share a group */
   structural?: boolean;
   /** octets that it will write, for the size of a group */

@@ -1,5 +1,11 @@
 import type { KeyRef, MailboxRow, MailIndex } from '#store/index';
 
+/** system flags as bits, keywords as positions in the mailbox's list */
+export interface PlacementFlags {
+  bits: number;
+  keywords: readonly number[];
+}
+
 export interface AccountState {
   modSeq: number;
   uidValidity: number;
@@ -12,8 +18,8 @@ const remembered = 50_000;
 /**
  * Numbers as they stand after everything decided so far, the group in the making included: what the index says once it is applied.
  *
- * Only counters are here. A command that reads placements or names waits for the next group when this one already touched its
- * account (`touched`), so that it reads them from the index.
+ * Only counters are here, and flags that this group changed. A command that reads placements or names waits for the next group when this
+ * one already touched its account (`touched`), so that it reads them from the index.
  */
 export class WorkingState {
   readonly #index: MailIndex;
@@ -24,6 +30,13 @@ export class WorkingState {
   /** mailboxes and accounts that a group took away: the index may not know it yet; their ids are never used again */
   readonly #gone = new Set<string>();
   readonly touched = new Set<string>();
+  /** accounts in whose mailboxes this group changed flags, and nothing else that is read as rows */
+  readonly flagged = new Set<string>();
+  /** by mailbox: what this group made of the flags of its messages */
+  readonly #flags = new Map<
+    string,
+    { modSeq: number; after: Map<number, PlacementFlags & { modSeq: number }> }
+  >();
 
   constructor(index: MailIndex, fileKeyOf: (ref: KeyRef) => Promise<Uint8Array | null>) {
     this.#index = index;
@@ -33,6 +46,8 @@ export class WorkingState {
   /** To be called between groups: what is decided next reads what is applied. */
   beginGroup(): void {
     this.touched.clear();
+    this.flagged.clear();
+    this.#flags.clear();
     this.#gone.clear();
     for (const map of [this.#accounts, this.#mailboxes, this.#inboxes])
       if (map.size > remembered) map.clear();
@@ -40,6 +55,8 @@ export class WorkingState {
 
   /** Throws away what was decided but not stored. */
   forget(): void {
+    this.flagged.clear();
+    this.#flags.clear();
     this.#accounts.clear();
     this.#mailboxes.clear();
     this.#inboxes.clear();
@@ -111,6 +128,30 @@ export class WorkingState {
     const uid = state.uidNext;
     state.uidNext += 1;
     return uid;
+  }
+
+  /** What this group changed of a mailbox's flags so far, and with which MODSEQ last; null for nothing. */
+  pendingFlags(
+    mailbox: string,
+  ): { modSeq: number; after: ReadonlyMap<number, PlacementFlags & { modSeq: number }> } | null {
+    return this.#flags.get(mailbox) ?? null;
+  }
+
+  /** Flags of some messages as they are after a change of this group: the next change of flags may share it. */
+  changeFlags(
+    account: string,
+    mailbox: string,
+    modSeq: number,
+    after: Iterable<readonly [uid: number, flags: PlacementFlags]>,
+  ): void {
+    this.flagged.add(account);
+    let pending = this.#flags.get(mailbox);
+    if (pending === undefined) {
+      pending = { modSeq, after: new Map() };
+      this.#flags.set(mailbox, pending);
+    }
+    pending.modSeq = modSeq;
+    for (const [uid, flags] of after) pending.after.set(uid, { ...flags, modSeq });
   }
 
   /** An account is gone, its key with it. */
