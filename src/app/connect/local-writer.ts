@@ -77,6 +77,10 @@ export const openLocalWriter = async (options: {
     directory: writer.directory,
     auth: {
       setPassword: (account) => auth.setPassword(account),
+      setPasswordHash: async (account) => auth.setPasswordHash(account),
+      addAppPassword: async (account) => auth.addAppPassword(account),
+      removeAppPassword: async (account) => auth.removeAppPassword(account),
+      appPasswords: async (user) => auth.appPasswords(user),
       disable: async (user) => auth.disable(user),
       enable: async (user) => auth.enable(user),
       removeAccount: async (user) => auth.removeAccount(user),

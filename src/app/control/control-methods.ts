@@ -4,8 +4,8 @@ import { FengniError } from '#base/errors';
 import { addressKey } from '#message/address';
 import type { IpcHandler } from '#net/ipc';
 import { deliverMethod } from '#net/mailstore';
-import type { Administration } from '#services/administration';
-import { generatePassword, preparePassword } from '#services/auth';
+import type { Administration, NewPassword } from '#services/administration';
+import { generatePassword, preparePassword, requireVerifier } from '#services/auth';
 import { deliverOnce } from '#services/local-mail';
 import type { Writer } from '#services/writer';
 import { nodeIo } from '#store/durable';
@@ -26,8 +26,8 @@ export const controlMethods = (
     if (accounts.some(({ address }) => address !== firstAddress)) return { result: null };
     const password = generatePassword(nodeIo.random);
     if (!administration.domains().includes(firstDomain)) await administration.addDomain(firstDomain);
-    if (accounts.length === 0) await administration.addAccount(firstAddress, password);
-    else await administration.setPassword(firstAddress, password);
+    if (accounts.length === 0) await administration.addAccount(firstAddress, { password });
+    else await administration.setPassword(firstAddress, { password });
     return { result: { address: firstAddress, password } };
   },
   bootstrapped: async () => {
@@ -43,15 +43,25 @@ export const controlMethods = (
   },
   domainAdd: async ({ domain }: { domain: string }) => ({ result: await administration.addDomain(domain) }),
   domainList: () => ({ result: administration.domains() }),
-  accountAdd: async ({ address, password }: { address: string; password: string }) => {
+  accountAdd: async ({ address, ...given }: { address: string } & NewPassword) => {
     // Before anything is written: an account whose password was refused would be there without one.
-    requirePassword(password);
-    return { result: await administration.addAccount(address, password) };
+    if ('hash' in given) requireVerifier(given.hash);
+    else requirePassword(given.password);
+    return { result: await administration.addAccount(address, given) };
   },
+  appPasswordAdd: async ({ address, name }: { address: string; name: string }) => ({
+    result: await administration.addAppPassword(address, name),
+  }),
+  appPasswordRemove: async ({ address, name }: { address: string; name: string }) => ({
+    result: await administration.removeAppPassword(address, name),
+  }),
+  appPasswordList: async ({ address }: { address: string }) => ({
+    result: await administration.appPasswords(address),
+  }),
   accountList: () => ({ result: administration.accounts() }),
   accountShow: ({ address }: { address: string }) => ({ result: administration.account(address) }),
-  accountPassword: async ({ address, password }: { address: string; password: string }) => {
-    await administration.setPassword(address, password);
+  accountPassword: async ({ address, ...given }: { address: string } & NewPassword) => {
+    await administration.setPassword(address, given);
     forgetFirstLogin(dataFolder, address);
   },
   accountDisabled: async ({ address, disabled }: { address: string; disabled: boolean }) => {

@@ -1,12 +1,12 @@
 import path from 'node:path';
 import { systemClock, systemRandom } from '#base/clock';
+import { createAuthRoleClient } from '#net/auth';
 import { createCounters, withLimitLog } from '#net/connection';
 import { createImapListener, imapServerDefaults } from '#net/imap';
 import { createMailstoreClient, createStandingConnection } from '#net/mailstore';
 import { createPop3Server, pop3ServerDefaults } from '#net/pop3';
 import { openAccessGate } from '#services/access';
-import type { Verdict } from '#services/auth';
-import { createLogin } from '#services/login';
+import { createGrants, createLogin } from '#services/login';
 import { createImapLogin } from '#services/mailboxes';
 import { createPop3Login } from '#services/maildrop';
 import { nodeIo } from '#store/durable';
@@ -44,10 +44,29 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
   });
   writer.onErased(gate.forget);
   const authConnection = createStandingConnection({ path: socket('auth'), waitMs: 5_000 });
-  const login = createLogin({
-    check: async (attempt) => (await authConnection.call<Verdict>('verify', attempt)).result,
+  const auth = createAuthRoleClient(authConnection);
+  const grants = createGrants({
+    standing: auth.standing,
+    schedule: (work, ms) => {
+      const timer = setTimeout(work, ms);
+      return () => clearTimeout(timer);
+    },
     logger,
   });
+  let hasAppPasswords = false;
+  const lookForAppPasswords = async (): Promise<void> => {
+    try {
+      hasAppPasswords = await auth.hasAppPasswords();
+    } catch (error) {
+      logger.warn('app passwords could not be looked for', { error: String(error) });
+    }
+  };
+  await lookForAppPasswords();
+  const unwatchAccounts = writer.onAddresses(() => {
+    grants.changed();
+    void lookForAppPasswords();
+  });
+  const login = createLogin({ auth, grants, hasAppPasswords: () => hasAppPasswords, logger });
   const tls = roleTls(start.tls);
   const sessions = createSharedGate({ start, tell });
   const counters = withLimitLog(createCounters(), logger, systemClock);
@@ -58,6 +77,7 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
     gate: sessions,
     counters,
     clock: systemClock,
+    random: systemRandom,
     log: logger,
   });
   await emptySpool(nodeIo, dataFolder, (owner) => owner === 'access');
@@ -84,6 +104,7 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
     gate: sessions,
     counters,
     clock: systemClock,
+    random: systemRandom,
     log: logger,
     move: true,
   });
@@ -96,6 +117,8 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
     stop: async () => {
       listening.close();
       await Promise.all([pop3.drain(3_000), imap.drain(3_000)]);
+      unwatchAccounts();
+      grants.close();
       imapLogin.close();
       writer.close();
       authConnection.close();

@@ -1,9 +1,10 @@
 import net from 'node:net';
 import path from 'node:path';
 import { systemClock, systemRandom } from '#base/clock';
+import { authMethods } from '#net/auth';
 import { createCounters, withLimitLog } from '#net/connection';
 import { serveIpc } from '#net/ipc';
-import { type Attempt, createAuth } from '#services/auth';
+import { createAuth } from '#services/auth';
 import { openSecrets } from '#store/secrets';
 import { listenOn } from './listen.ts';
 import type { RoleContext, RunningRole } from './role-main.ts';
@@ -26,18 +27,7 @@ export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> 
     logger.warn('changes of passwords without their row in the log', { count: unconfirmed });
   const server = net.createServer();
   const ipc = serveIpc(server, {
-    methods: {
-      verify: async (attempt: Attempt) => ({ result: await auth.verify(attempt) }),
-      setPassword: async (account: { user: string; account: string; password: string }) => ({
-        result: await auth.setPassword(account),
-      }),
-      disable: ({ user }: { user: string }) => ({ result: auth.disable(user) }),
-      enable: ({ user }: { user: string }) => ({ result: auth.enable(user) }),
-      removeAccount: ({ user }: { user: string }) => ({ result: auth.removeAccount(user) }),
-      unconfirmed: () => ({ result: auth.unconfirmed() }),
-      confirm: ({ id }: { id: number }) => ({ result: auth.confirm(id) }),
-      status: () => ({ result: auth.status() }),
-    },
+    methods: authMethods(auth),
     onMistake: (error, method) => logger.error('auth call failed', { method, error: String(error) }),
   });
   await listenOn(server, start.internal.auth ?? -1);

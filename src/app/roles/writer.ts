@@ -149,6 +149,10 @@ const authPort = (connection: ReturnType<typeof createStandingConnection>): Auth
     (await connection.call<T>(method, params)).result;
   return {
     setPassword: (account) => call('setPassword', account),
+    setPasswordHash: (account) => call('setPasswordHash', account),
+    addAppPassword: (account) => call('addAppPassword', account),
+    removeAppPassword: (account) => call('removeAppPassword', account),
+    appPasswords: (user) => call('appPasswords', { user }),
     disable: (user) => call('disable', { user }),
     enable: (user) => call('enable', { user }),
     removeAccount: (user) => call('removeAccount', { user }),

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket, type TLSSocketOptions } from 'node:tls';
+import { channelBinding } from './channel-binding.ts';
 import type { Deadlines, Expiring } from './deadlines.ts';
 import { negotiatedGroup } from './negotiated-group.ts';
 import { plainAddress } from './networks.ts';
@@ -87,6 +88,8 @@ export interface Connection {
   readonly peer: ConnectionPeer;
   readonly local: { readonly address: string; readonly port: number };
   readonly tls: TlsFacts | null;
+  /** The data of a channel binding by its name (RFC 5056); null where there is none. */
+  channelBinding(name: string): Uint8Array | null;
   /** octets that wait in this process for the peer to take */
   readonly writableBytes: number;
   /**
@@ -161,6 +164,12 @@ class AcceptedConnection implements Connection, Expiring {
 
   get writableBytes(): number {
     return this.#socket.writableLength;
+  }
+
+  channelBinding(name: string): Uint8Array | null {
+    return this.#phase === 'open' && this.#socket instanceof TLSSocket
+      ? channelBinding(this.#socket, name)
+      : null;
   }
 
   write(octets: string | Uint8Array): boolean {

@@ -79,6 +79,7 @@ const events = [
   'xforward',
   'message-sent',
   'shutdown',
+  'revoked',
   'poison',
 ] as const;
 

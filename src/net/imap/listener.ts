@@ -1,3 +1,4 @@
+import type { Random } from '#base/clock';
 import {
   type Connection,
   createSessionServer,
@@ -18,6 +19,8 @@ export interface ImapListenerOptions extends SessionServerBasics {
   settings: ImapServerSettings;
   /** without a certificate nobody can log in */
   login: ImapLogin;
+  /** nonces of log-ins */
+  random?: Random;
   /** whether the store's `copy` can move (RFC 6851) */
   move: boolean;
 }
@@ -32,6 +35,7 @@ export const createImapListener = (options: ImapListenerOptions): ImapListener =
     log: options.log,
     count: (name) => counters.count(name),
     move: options.move,
+    ...(options.random === undefined ? {} : { random: options.random }),
     sessionsPerAccountMax: settings.sessionsPerAccountMax,
     appendBytesMax: settings.appendBytesMax,
   });
@@ -152,6 +156,8 @@ class Driver implements SessionDriver, ImapTransport {
   get canStartTls(): boolean {
     return this.#options.tls !== null;
   }
+
+  channelBinding = (name: string): Uint8Array | null => this.#connection?.channelBinding(name) ?? null;
 
   write(octets: string | Uint8Array): boolean {
     const taken = this.#connection?.write(octets) ?? true;

@@ -42,6 +42,7 @@ export const createMailstoreClient = (options: {
       client.on('erased', tellErased as never);
       await client.call('watch');
       if (again) tellErased(null);
+      if (again) tellAddresses();
       if (again) tell({ account: '', mailbox: '', modSeq: 0, origin: '' });
     },
   });

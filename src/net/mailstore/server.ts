@@ -35,7 +35,7 @@ export const mailstoreMethods = (
   });
   const askers = new Set<IpcPeer>();
   writer.onAddresses(() => {
-    for (const peer of askers) peer.notify('addresses');
+    for (const peer of new Set([...askers, ...watchers])) peer.notify('addresses');
   });
   const simple =
     <Method extends keyof MailstoreWriter>(method: Method): IpcHandler =>

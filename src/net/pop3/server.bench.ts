@@ -41,6 +41,7 @@ const server = createPop3Server({
       },
     }),
   },
+  random: systemRandom,
   tls: { options: () => ({ secureContext }) },
   gate: createSessionGate(sessionGateDefaults, systemClock),
   counters: createCounters(),

@@ -111,6 +111,7 @@ const start = async (t: TestContext, options: StartOptions = {}) => {
     gate: createSessionGate({ ...sessionGateDefaults, ...options.gate }, clock),
     counters,
     clock,
+    random: (bytes) => new Uint8Array(bytes),
     log: silentLogger,
     sweepEveryMs: 1_000_000,
   });

@@ -1,3 +1,4 @@
+import type { Random } from '#base/clock';
 import { FengniError } from '#base/errors';
 import {
   type Connection,
@@ -12,8 +13,10 @@ import {
   type Maildrop,
   type OpenedMessage,
   type Pop3Answer,
+  type Pop3Credentials,
   type Pop3Effect,
   type Pop3Login,
+  type Pop3Refusal,
   type Pop3Session,
   type QuitOutcome,
   refusePop3Session,
@@ -25,6 +28,8 @@ export interface Pop3ServerOptions extends SessionServerBasics {
   /** `stls` is false where there is no certificate, and then nobody can log in */
   settings: Pop3ServerSettings;
   login: Pop3Login;
+  /** nonces of log-ins */
+  random: Random;
 }
 
 export type Pop3Server = SessionServer;
@@ -42,6 +47,9 @@ export const createPop3Server = (options: Pop3ServerOptions): Pop3Server =>
       ),
     driver: () => new Driver(options),
   });
+
+const notNow: Pop3Refusal = { kind: 'refused', code: 'SYS/TEMP', text: 'Logging in is not possible now' };
+const noScram: Pop3Refusal = { kind: 'refused', code: 'AUTH', text: 'Only passwords are known here' };
 
 /** One connection and its session. */
 class Driver implements SessionDriver {
@@ -76,7 +84,12 @@ class Driver implements SessionDriver {
   opened(): void {
     const connection = this.#connection;
     if (connection === null) return;
-    this.#session = createPop3Session(this.#options.settings, connection.tls !== null);
+    const { settings, login, random } = this.#options;
+    this.#session = createPop3Session(settings, connection.tls !== null, {
+      binding: (name) => connection.channelBinding(name),
+      random,
+      hasAppPasswords: () => login.scram?.offered() ?? false,
+    });
     this.#do((session) => session.greet());
   }
 
@@ -142,7 +155,15 @@ class Driver implements SessionDriver {
         this.#options.counters.count(effect.name);
         return;
       case 'login':
-        this.#login(effect.user, effect.password);
+        this.#login((login, from) => login.verify({ user: effect.user, password: effect.password, ...from }));
+        return;
+      case 'parameters':
+        this.#parameters(effect.user);
+        return;
+      case 'proof':
+        this.#login(
+          async (login, from) => (await login.scram?.prove({ ...effect.proof, ...from })) ?? noScram,
+        );
         return;
       case 'open':
         this.#open(effect.index);
@@ -167,10 +188,28 @@ class Driver implements SessionDriver {
     }
   }
 
-  async #login(user: string, password: string): Promise<void> {
-    const peer = this.#connection?.peer ?? { address: '', port: 0 };
+  async #parameters(user: string): Promise<void> {
     try {
-      const outcome = await this.#options.login.verify({ user, password, peer });
+      const outcome = (await this.#options.login.scram?.parameters(user)) ?? noScram;
+      this.#answer({ kind: 'parameters', outcome });
+    } catch (error) {
+      this.#failed(error);
+      this.#answer({ kind: 'parameters', outcome: notNow });
+    }
+  }
+
+  async #login(
+    ask: (
+      login: Pop3Login,
+      from: Pick<Pop3Credentials, 'peer' | 'end'>,
+    ) => Promise<
+      { readonly kind: 'granted'; maildrop: Maildrop; serverSignature?: Uint8Array } | Pop3Refusal
+    >,
+  ): Promise<void> {
+    const peer = this.#connection?.peer ?? { address: '', port: 0 };
+    const end = (): void => this.#do((session) => session.revoke());
+    try {
+      const outcome = await ask(this.#options.login, { peer, end });
       if (outcome.kind === 'refused') {
         this.#answer({ kind: 'login', outcome });
         return;
@@ -178,13 +217,21 @@ class Driver implements SessionDriver {
       this.#maildrop = outcome.maildrop;
       // The client may be gone by now.
       if (this.#session === null) this.#closeMaildrop();
-      else this.#answer({ kind: 'login', outcome: { kind: 'granted', messages: outcome.maildrop.messages } });
+      else {
+        const { maildrop, serverSignature } = outcome;
+        const { messages } = maildrop;
+        this.#answer({
+          kind: 'login',
+          outcome: {
+            kind: 'granted',
+            messages,
+            ...(serverSignature === undefined ? {} : { serverSignature }),
+          },
+        });
+      }
     } catch (error) {
       this.#failed(error);
-      this.#answer({
-        kind: 'login',
-        outcome: { kind: 'refused', code: 'SYS/TEMP', text: 'Logging in is not possible now' },
-      });
+      this.#answer({ kind: 'login', outcome: notNow });
     }
   }
 

@@ -1,3 +1,4 @@
+import type { SaslProof } from '#protocols/sasl';
 import type { Features } from './features.ts';
 import type { MailboxView } from './mailbox-view.ts';
 import type { Reply } from './reply.ts';
@@ -38,6 +39,11 @@ export interface CommandSession {
   /** The command is not over before a line has come. */
   awaitLine(continuation: Continuation): null;
   authenticate(authorizationId: string, authenticationId: string, password: string): Promise<Reply>;
+  /** Asks about a proof; the account waits until `enterProved` tells whether the client has seen the server's signature. */
+  prove(
+    proof: SaslProof,
+  ): Promise<{ kind: 'proved'; serverSignature: Uint8Array } | { kind: 'reply'; reply: Reply }>;
+  enterProved(isSeen: boolean): Reply;
   /** The TLS handshake, after the reply to STARTTLS has gone out in clear. */
   startTls(tag: string): Promise<Reply | null>;
   select(mailbox: SelectedMailbox, readOnly: boolean): MailboxView;

@@ -1,4 +1,5 @@
 import type { Logger } from '#base/logger';
+import { saslMechanisms } from '#protocols/sasl';
 import type { ImapLogin } from './store.ts';
 
 export interface ImapServerOptions {
@@ -10,6 +11,8 @@ export interface ImapServerOptions {
   readonly move: boolean;
   readonly sessionsPerAccountMax?: number;
   readonly appendBytesMax?: number;
+  /** nonces of SCRAM; left out: no SCRAM */
+  readonly random?: (bytes: number) => Uint8Array;
 }
 
 /** What all sessions of a listener share. */
@@ -24,11 +27,14 @@ export class ImapServer {
   }
 
   /** What is announced, in one place: everything here has its tests. */
-  capabilities(secure: boolean, canStartTls: boolean, authenticated: boolean): string {
+  capabilities(secure: boolean, canStartTls: boolean, authenticated: boolean, isBound = false): string {
     const names = ['IMAP4rev1', 'LITERAL+', 'SASL-IR'];
     if (!authenticated) {
-      if (secure) names.push('AUTH=PLAIN');
-      else names.push(...(canStartTls ? ['STARTTLS'] : []), 'LOGINDISABLED');
+      if (secure) {
+        const hasAppPasswords =
+          this.options.random !== undefined && this.options.login.scram?.offered() === true;
+        names.push(...saslMechanisms({ hasAppPasswords, isBound }).map((name) => `AUTH=${name}`));
+      } else names.push(...(canStartTls ? ['STARTTLS'] : []), 'LOGINDISABLED');
     }
     names.push('ID', 'ENABLE', 'IDLE', 'NAMESPACE', 'UNSELECT', 'UIDPLUS', 'CHILDREN', 'SPECIAL-USE');
     names.push('CREATE-SPECIAL-USE', 'LIST-EXTENDED', 'LIST-STATUS', 'STATUS=SIZE', 'CONDSTORE', 'QRESYNC');

@@ -1,8 +1,10 @@
 import { FengniError } from '#base/errors';
+import type { SaslProof } from '#protocols/sasl';
 import { Arguments, ImapSyntaxError } from './arguments.ts';
 import { CommandReader, literalMark, type ReaderEvent, type ReaderLimits } from './command-reader.ts';
 import type { CommandSession, Continuation, Tells } from './command-session.ts';
 import { appendMessage } from './commands/append.ts';
+import { isBound } from './commands/authenticate.ts';
 import type { Command } from './commands/command.ts';
 import { findCommand } from './commands/table.ts';
 import { noFeatures } from './features.ts';
@@ -10,7 +12,7 @@ import type { MailboxListener } from './mailbox-state.ts';
 import { MailboxView } from './mailbox-view.ts';
 import { bad, no, ok, type Reply, refusal } from './reply.ts';
 import type { ImapServer } from './server.ts';
-import type { AccountSession, AppendSink, SelectedMailbox } from './store.ts';
+import type { AccountSession, AppendSink, Credentials, Refused, SelectedMailbox } from './store.ts';
 import type { ImapTransport } from './transport.ts';
 
 const limitsBeforeLogin: ReaderLimits = { lineBytesMax: 8 * 1024, literalBytesMax: 8 * 1024 };
@@ -21,6 +23,8 @@ const batchBytes = 64 * 1024;
 const aheadBytesMax = 128 * 1024;
 /** commands in a row that were none */
 const badCommandsMax = 20;
+
+const noScram: Refused = { kind: 'refused', code: 'CANNOT', text: 'Only passwords are known here' };
 
 interface RunningAppend {
   readonly tag: string;
@@ -52,6 +56,8 @@ export class ImapSession implements CommandSession, MailboxListener {
   #wakeQueued = false;
   #badCommands = 0;
   #append: RunningAppend | null = null;
+  /** the account of a client that has proved its password and has not yet seen that we know it too */
+  #proved: AccountSession | null = null;
   #afterDiscard: { tag: string; reply: Reply } | null = null;
   #continuation: Continuation | null = null;
   #text = '';
@@ -67,7 +73,7 @@ export class ImapSession implements CommandSession, MailboxListener {
 
   get capabilities(): string {
     const { secure, canStartTls } = this.transport;
-    return this.server.capabilities(secure, canStartTls, this.account !== null);
+    return this.server.capabilities(secure, canStartTls, this.account !== null, isBound(this));
   }
 
   /** What the client's next octets are: a log-in, the rest of a command, a command. */
@@ -190,13 +196,47 @@ export class ImapSession implements CommandSession, MailboxListener {
       authorizationId,
       authenticationId,
       password,
-      connection: this.transport.facts,
+      ...this.#from(),
     });
     if (outcome.kind === 'refused') {
       options.count('imap-login-refused');
       return refusal(outcome);
     }
-    const { account } = outcome;
+    return this.#enter(outcome.account);
+  }
+
+  async prove(
+    proof: SaslProof,
+  ): Promise<{ kind: 'proved'; serverSignature: Uint8Array } | { kind: 'reply'; reply: Reply }> {
+    const { options } = this.server;
+    const outcome = (await options.login.scram?.prove({ ...proof, ...this.#from() })) ?? noScram;
+    if (outcome.kind === 'refused') {
+      options.count('imap-login-refused');
+      return { kind: 'reply', reply: refusal(outcome) };
+    }
+    this.#proved = outcome.account;
+    return { kind: 'proved', serverSignature: outcome.serverSignature };
+  }
+
+  enterProved(isSeen: boolean): Reply {
+    const account = this.#proved;
+    this.#proved = null;
+    if (account === null) return no('There was no proof');
+    if (isSeen) return this.#enter(account);
+    account.close();
+    return no('The log-in was given up');
+  }
+
+  #from(): Pick<Credentials, 'connection' | 'end'> {
+    const end = (): void => {
+      this.server.options.count('imap-revoked');
+      this.leave('This log-in is valid no longer');
+    };
+    return { connection: this.transport.facts, end };
+  }
+
+  #enter(account: AccountSession): Reply {
+    const { options } = this.server;
     if (this.#closed) {
       account.close();
       return no('The connection is gone');
@@ -580,6 +620,8 @@ export class ImapSession implements CommandSession, MailboxListener {
 
   #release(): void {
     this.unselect();
+    this.#proved?.close();
+    this.#proved = null;
     const { account } = this;
     this.account = null;
     if (account === null) return;

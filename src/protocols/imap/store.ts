@@ -1,4 +1,5 @@
 import type { MessageStructure } from '#message';
+import type { SaslProof, ScramParameters } from '#protocols/sasl';
 import type { MailboxState } from './mailbox-state.ts';
 
 /** A refusal that the client is told: `NO [code] text`; `code` without brackets, null for none. @source RFC 5530 §3 */
@@ -18,6 +19,8 @@ export interface Credentials {
   readonly authenticationId: string;
   readonly password: string;
   readonly connection: ConnectionFacts;
+  /** ends the session: what it logged in with holds no longer */
+  readonly end?: () => void;
 }
 
 /** What the session runs over: for slowing down guesses, and for what the seal says of a message that is added. */
@@ -30,6 +33,18 @@ export interface ConnectionFacts {
 /** Who may come in. Takes its time on purpose; never throws for a wrong password. */
 export interface ImapLogin {
   verify(credentials: Credentials): Promise<{ kind: 'granted'; account: AccountSession } | Refused>;
+  /** left out where only passwords are known */
+  readonly scram?: ImapScram;
+}
+
+/** SCRAM for app passwords. @source RFC 5802 */
+export interface ImapScram {
+  /** whether it is announced */
+  offered(): boolean;
+  parameters(user: string): Promise<({ kind: 'parameters' } & ScramParameters) | Refused>;
+  prove(
+    proof: SaslProof & Pick<Credentials, 'connection' | 'end'>,
+  ): Promise<{ kind: 'granted'; account: AccountSession; serverSignature: Uint8Array } | Refused>;
 }
 
 /** The special uses that every account has. @source RFC 6154 §2 */

@@ -5,6 +5,8 @@ export interface ImapTransport {
   readonly facts: ConnectionFacts;
   readonly secure: boolean;
   readonly canStartTls: boolean;
+  /** the data of a channel binding by its name, null where there is none; left out: there are none */
+  readonly channelBinding?: (name: string) => Uint8Array | null;
   /** text has one octet a character; false: wait for `drained` before writing more */
   write(octets: string | Uint8Array): boolean;
   /** after what was written; `secured` follows */

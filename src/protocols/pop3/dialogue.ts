@@ -1,6 +1,7 @@
 import {
   ContentEncoder,
   createPop3Session,
+  type Pop3Channel,
   type Pop3Effect,
   type Pop3Session,
   type Pop3Settings,
@@ -10,6 +11,7 @@ import {
 } from './index.ts';
 
 export interface Pop3DialogueOptions {
+  channel?: Partial<Pop3Channel>;
   settings?: Partial<Pop3Settings>;
   secure?: boolean;
   /** the messages, in latin1; null is a damaged one, undefined one that is gone */
@@ -39,7 +41,12 @@ export class Pop3Dialogue {
 
   constructor(options: Pop3DialogueOptions = {}) {
     this.#options = options;
-    this.session = createPop3Session({ ...testSettings, ...options.settings }, options.secure ?? true);
+    this.session = createPop3Session({ ...testSettings, ...options.settings }, options.secure ?? true, {
+      binding: () => null,
+      random: (bytes) => new Uint8Array(bytes),
+      hasAppPasswords: () => false,
+      ...options.channel,
+    });
     this.act(this.session.greet());
   }
 

@@ -13,11 +13,13 @@ export type {
   Pop3Login,
   Pop3Refusal,
   Pop3ResponseCode,
+  Pop3Scram,
   QuitOutcome,
 } from './maildrop.ts';
 export {
   createPop3Session,
   type Pop3Answer,
+  type Pop3Channel,
   type Pop3Effect,
   type Pop3Phase,
   type Pop3Session,

@@ -1,3 +1,5 @@
+import type { SaslProof, ScramParameters } from '#protocols/sasl';
+
 /** A code in brackets behind `-ERR`. @source RFC 2449 §8.1, RFC 3206 §4, RFC 6856 §2 */
 export type Pop3ResponseCode = 'AUTH' | 'IN-USE' | 'LOGIN-DELAY' | 'SYS/TEMP' | 'SYS/PERM' | 'UTF8';
 
@@ -5,6 +7,8 @@ export interface Pop3Credentials {
   readonly user: string;
   readonly password: string;
   readonly peer: { readonly address: string; readonly port: number };
+  /** ends the session: what it logged in with holds no longer */
+  readonly end: () => void;
 }
 
 export interface Pop3Refusal {
@@ -19,6 +23,21 @@ export interface Pop3Login {
   verify(
     credentials: Pop3Credentials,
   ): Promise<{ readonly kind: 'granted'; readonly maildrop: Maildrop } | Pop3Refusal>;
+  /** left out where only passwords are known */
+  readonly scram?: Pop3Scram;
+}
+
+/** SCRAM for app passwords. @source RFC 5802 */
+export interface Pop3Scram {
+  /** whether it is announced */
+  offered(): boolean;
+  parameters(user: string): Promise<({ readonly kind: 'parameters' } & ScramParameters) | Pop3Refusal>;
+  prove(
+    proof: SaslProof & Pick<Pop3Credentials, 'peer' | 'end'>,
+  ): Promise<
+    | { readonly kind: 'granted'; readonly maildrop: Maildrop; readonly serverSignature: Uint8Array }
+    | Pop3Refusal
+  >;
 }
 
 export interface MaildropMessage {

@@ -1,9 +1,13 @@
 import { commandText, LineReader } from '#protocols/lines';
 import {
+  channelBindings,
   createSaslExchange,
   parseSaslBase64,
+  type SaslChannel,
   type SaslExchange,
+  type SaslProof,
   type SaslStep,
+  type ScramParameters,
   saslMechanisms,
 } from '#protocols/sasl';
 import type { MaildropMessage, Pop3Refusal, Pop3ResponseCode, QuitOutcome } from './maildrop.ts';
@@ -15,6 +19,10 @@ export type Pop3Effect =
   | { readonly kind: 'reply'; readonly text: string }
   /** ask whether this opens a maildrop, then answer `login` */
   | { readonly kind: 'login'; readonly user: string; readonly password: string }
+  /** ask for the salt of this user's keys, then answer `parameters` */
+  | { readonly kind: 'parameters'; readonly user: string }
+  /** ask whether this proof opens a maildrop, then answer `login` with the server's signature */
+  | { readonly kind: 'proof'; readonly proof: SaslProof }
   /** open a message, then answer `opened` */
   | { readonly kind: 'open'; readonly index: number }
   /** send the message that was opened through `ContentEncoder` (and `TopLimit`, with lines), then answer `sent` */
@@ -33,8 +41,17 @@ export type Pop3Answer =
   | {
       readonly kind: 'login';
       readonly outcome:
-        | { readonly kind: 'granted'; readonly messages: readonly MaildropMessage[] }
+        | {
+            readonly kind: 'granted';
+            readonly messages: readonly MaildropMessage[];
+            /** of a proof */
+            readonly serverSignature?: Uint8Array;
+          }
         | Pop3Refusal;
+    }
+  | {
+      readonly kind: 'parameters';
+      readonly outcome: ({ readonly kind: 'parameters' } & ScramParameters) | Pop3Refusal;
     }
   | {
       readonly kind: 'opened';
@@ -71,15 +88,26 @@ export interface Pop3Session {
   answer(answer: Pop3Answer): Pop3Effect[];
   /** The client was silent for too long: closes without a reply and removes nothing (RFC 1939 §3). */
   timeOut(): Pop3Effect[];
+  /** What the session logged in with holds no longer: `-ERR [AUTH]` now, or after the reply at hand; nothing is removed. */
+  revoke(): Pop3Effect[];
   /** The server stops: `-ERR [SYS/TEMP]` now, or after the reply at hand. */
   shutDown(): Pop3Effect[];
   /** The client's octets have ended: what waits is still answered, then the session closes. */
   peerEnded(): Pop3Effect[];
 }
 
+/** What log-ins need of the connection. */
+export type Pop3Channel = Pick<SaslChannel, 'binding' | 'random'> & {
+  /** whether anybody has an app password: SCRAM is announced then */
+  hasAppPasswords(): boolean;
+};
+
 /** @param secure whether the connection has TLS from the start */
-export const createPop3Session = (settings: Pop3Settings, secure: boolean): Pop3Session =>
-  new Session(settings, secure);
+export const createPop3Session = (
+  settings: Pop3Settings,
+  secure: boolean,
+  channel: Pop3Channel,
+): Pop3Session => new Session(settings, secure, channel);
 
 /** The greeting of a connection that is not served. */
 export const refusePop3Session = (code: Pop3ResponseCode, text: string): string =>
@@ -103,6 +131,7 @@ const linesAPiece = 1000;
 
 class Session implements Pop3Session {
   readonly #settings: Pop3Settings;
+  readonly #channel: Pop3Channel;
   readonly #lines: LineReader;
   #secure: boolean;
   #phase: Pop3Phase = 'command';
@@ -110,19 +139,22 @@ class Session implements Pop3Session {
   readonly #deleted = new Set<number>();
   #user: string | null = null;
   #exchange: SaslExchange | null = null;
+  /** the maildrop of a client that has proved its password and has not yet seen that we know it too */
+  #proved: readonly MaildropMessage[] | null = null;
   /** the message being opened and how much of it is wanted */
   #asked: { readonly index: number; readonly bodyLines: number | null } = { index: 0, bodyLines: null };
   #pending: Buffer[] = [];
   #pendingBytes = 0;
   #errors = 0;
   #loginCommands = 0;
-  #stopping = false;
+  #stopping: readonly [Pop3Counter, Pop3ResponseCode, string] | null = null;
   #ended = false;
   #injected = false;
   #effects: Pop3Effect[] = [];
 
-  constructor(settings: Pop3Settings, secure: boolean) {
+  constructor(settings: Pop3Settings, secure: boolean, channel: Pop3Channel) {
     this.#settings = settings;
+    this.#channel = channel;
     this.#secure = secure;
     this.#lines = new LineReader({
       lineBytesMax: settings.lineBytesMax,
@@ -165,6 +197,7 @@ class Session implements Pop3Session {
     if (this.#phase === 'closed') return [];
     const expected = {
       login: 'login',
+      parameters: 'login',
       opened: 'open',
       sent: 'sending',
       quit: 'quit',
@@ -176,6 +209,9 @@ class Session implements Pop3Session {
     switch (answer.kind) {
       case 'login':
         this.#loginAnswered(answer.outcome);
+        break;
+      case 'parameters':
+        this.#parametersAnswered(answer.outcome);
         break;
       case 'opened':
         this.#openAnswered(answer.outcome);
@@ -197,7 +233,7 @@ class Session implements Pop3Session {
       this.#pendingBytes -= octets.length;
       this.#consume(octets, true);
     }
-    if (this.#phase === 'command' && this.#stopping) this.#stop();
+    if ((this.#phase === 'command' || this.#phase === 'sasl') && this.#stopping !== null) this.#stop();
     else if (this.#ended && (this.#phase === 'command' || this.#phase === 'sasl')) this.#close();
     return this.#take();
   }
@@ -210,8 +246,16 @@ class Session implements Pop3Session {
   }
 
   shutDown(): Pop3Effect[] {
+    return this.#stopWith(['pop3-shutdown', 'SYS/TEMP', 'Shutting down; nothing was removed']);
+  }
+
+  revoke(): Pop3Effect[] {
+    return this.#stopWith(['pop3-revoked', 'AUTH', 'This log-in is valid no longer; nothing was removed']);
+  }
+
+  #stopWith(stopping: readonly [Pop3Counter, Pop3ResponseCode, string]): Pop3Effect[] {
     if (this.#phase === 'closed') return [];
-    this.#stopping = true;
+    this.#stopping ??= stopping;
     if (this.#phase === 'command' || this.#phase === 'sasl') this.#stop();
     else if (this.#phase === 'tls') this.#close();
     return this.#take();
@@ -253,7 +297,7 @@ class Session implements Pop3Session {
         this.#pendingBytes += rest.length;
         return;
       }
-      if (this.#stopping) {
+      if (this.#stopping !== null) {
         this.#stop();
         return;
       }
@@ -369,11 +413,17 @@ class Session implements Pop3Session {
       'PIPELINING',
       'EXPIRE NEVER',
       'UTF8 USER',
-      ...(this.#secure ? ['USER', `SASL ${saslMechanisms.join(' ')}`] : []),
+      ...(this.#secure ? ['USER', `SASL ${this.#mechanisms().join(' ')}`] : []),
       ...(this.#settings.stls && !this.#secure && !this.loggedIn ? ['STLS'] : []),
       'IMPLEMENTATION Fengni',
     ];
     this.#send(`+OK\r\n${offered.join('\r\n')}\r\n.\r\n`);
+  }
+
+  #mechanisms(): readonly string[] {
+    const { hasAppPasswords, binding } = this.#channel;
+    const isBound = channelBindings.some((name) => binding(name) !== null);
+    return saslMechanisms({ hasAppPasswords: hasAppPasswords(), isBound });
   }
 
   #userCommand(name: string): void {
@@ -400,7 +450,7 @@ class Session implements Pop3Session {
   #auth(argument: string): void {
     if (argument === '') {
       // Clients ask for the mechanisms by `AUTH` alone, also with a blank behind it, before there was CAPA.
-      const offered = this.#secure ? saslMechanisms : [];
+      const offered = this.#secure ? this.#mechanisms() : [];
       this.#send(`+OK\r\n${offered.map((name) => `${name}\r\n`).join('')}.\r\n`);
       return;
     }
@@ -409,9 +459,14 @@ class Session implements Pop3Session {
       return;
     }
     const [mechanism = '', initial, ...more] = argument.split(' ');
-    const exchange = createSaslExchange(mechanism);
+    const mechanisms = this.#mechanisms();
+    const exchange = createSaslExchange(mechanism, {
+      binding: this.#channel.binding,
+      random: this.#channel.random,
+      offersPlus: mechanisms.some((name) => name.endsWith('-PLUS')),
+    });
     if (exchange === null || more.length > 0) {
-      this.#fail(null, `Write AUTH with one of: ${saslMechanisms.join(' ')}`);
+      this.#fail(null, `Write AUTH with one of: ${mechanisms.join(' ')}`);
       return;
     }
     this.#exchange = exchange;
@@ -430,7 +485,9 @@ class Session implements Pop3Session {
     this.#phase = 'command';
     const text = line.toString('latin1');
     const octets = parseSaslBase64(text);
-    if (text === '*') this.#saslFailed('Cancelled');
+    const proved = this.#proved;
+    if (proved !== null && octets !== null && exchange?.respond(octets).kind === 'done') this.#enter(proved);
+    else if (text === '*') this.#saslFailed('Cancelled');
     else if (octets === null || exchange === null) this.#saslFailed('Not base64');
     else this.#saslStep(exchange.respond(octets));
   }
@@ -444,20 +501,50 @@ class Session implements Pop3Session {
       case 'malformed':
         this.#saslFailed(step.reason);
         return;
+      case 'parameters':
+        this.#phase = 'login';
+        this.#effects.push({ kind: 'parameters', user: step.user });
+        return;
       case 'password':
         this.#exchange = null;
-        if (step.authorizationId !== '' && step.authorizationId !== step.user) {
-          this.#count('pop3-login-refused');
-          this.#fail('AUTH', 'Nobody acts for somebody else here');
-        } else {
-          this.#login(step.user, step.password);
-        }
+        if (this.#isForItself(step)) this.#login(step.user, step.password);
+        return;
+      case 'proof':
+        if (!this.#isForItself(step.proof)) return;
+        this.#phase = 'login';
+        this.#effects.push({ kind: 'proof', proof: step.proof });
+        return;
+      case 'done':
+        throw new RangeError('a log-in without its maildrop');
     }
+  }
+
+  #isForItself({ authorizationId, user }: { authorizationId: string; user: string }): boolean {
+    if (authorizationId === '' || authorizationId === user) return true;
+    this.#exchange = null;
+    this.#count('pop3-login-refused');
+    this.#fail('AUTH', 'Nobody acts for somebody else here');
+    return false;
   }
 
   #saslFailed(reason: string): void {
     this.#exchange = null;
     this.#fail(null, reason);
+    // its maildrop is open: the driver closes it with the connection
+    if (this.#proved !== null) this.#close();
+  }
+
+  #parametersAnswered(outcome: Extract<Pop3Answer, { kind: 'parameters' }>['outcome']): void {
+    const exchange = this.#exchange;
+    if (outcome.kind === 'refused' || exchange === null) this.#refused(outcome);
+    else this.#saslStep(exchange.parameters(outcome));
+  }
+
+  #refused(outcome: { readonly kind: string } | Pop3Refusal): void {
+    this.#exchange = null;
+    this.#count('pop3-login-refused');
+    if ('code' in outcome) this.#fail(outcome.code, outcome.text);
+    else this.#fail('SYS/TEMP', 'Try again');
   }
 
   #passwordInClear(): void {
@@ -472,13 +559,24 @@ class Session implements Pop3Session {
 
   #loginAnswered(outcome: Extract<Pop3Answer, { kind: 'login' }>['outcome']): void {
     if (outcome.kind === 'refused') {
-      this.#count('pop3-login-refused');
-      this.#fail(outcome.code, outcome.text);
+      this.#refused(outcome);
       return;
     }
+    if (outcome.serverSignature === undefined) {
+      this.#enter(outcome.messages);
+      return;
+    }
+    this.#proved = outcome.messages;
+    const step = this.#exchange?.proved(outcome.serverSignature);
+    if (step !== undefined) this.#saslStep(step);
+  }
+
+  #enter(messages: readonly MaildropMessage[]): void {
+    this.#exchange = null;
+    this.#proved = null;
     this.#count('pop3-login');
-    this.#messages = outcome.messages;
-    this.#ok(`${outcome.messages.length} messages`);
+    this.#messages = messages;
+    this.#ok(`${messages.length} messages`);
   }
 
   #stls(): void {
@@ -621,8 +719,10 @@ class Session implements Pop3Session {
   }
 
   #stop(): void {
-    this.#count('pop3-shutdown');
-    this.#err('SYS/TEMP', 'Shutting down; nothing was removed');
+    if (this.#stopping === null) return;
+    const [counter, code, text] = this.#stopping;
+    this.#count(counter);
+    this.#err(code, text);
     this.#close();
   }
 

@@ -39,6 +39,7 @@ export const pop3Counters = {
   'pop3-message-sent': 'messages given out, whole or in part',
   'pop3-quit-failed': 'sessions whose deletions could not be carried out',
   'pop3-timeout': 'sessions ended because the client was silent',
+  'pop3-revoked': 'sessions ended because their account was disabled or their password changed',
   'pop3-shutdown': 'sessions ended because the server stops',
 } as const;
 

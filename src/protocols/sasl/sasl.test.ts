@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { createSaslExchange, parseSaslBase64, saslMechanisms } from './index.ts';
+import { createSaslExchange, parseSaslBase64, type SaslChannel, saslMechanisms } from './index.ts';
+
+const channel: SaslChannel = {
+  binding: () => null,
+  offersPlus: false,
+  random: (bytes) => new Uint8Array(bytes),
+};
 
 const plain = (text: string | Uint8Array): unknown =>
-  createSaslExchange('plain')?.begin(typeof text === 'string' ? Buffer.from(text) : text);
+  createSaslExchange('plain', channel)?.begin(typeof text === 'string' ? Buffer.from(text) : text);
 
 test('PLAIN gives authorization id, user and password (RFC 4616 §4)', () => {
   assert.deepEqual(plain('\0tim\0tanstaaftanstaaf'), {
@@ -28,7 +34,7 @@ test('PLAIN gives authorization id, user and password (RFC 4616 §4)', () => {
 });
 
 test('PLAIN without initial response asks with an empty challenge (RFC 4422 §5)', () => {
-  const exchange = createSaslExchange('PLAIN');
+  const exchange = createSaslExchange('PLAIN', channel);
   assert.deepEqual(exchange?.begin(null), { kind: 'challenge', octets: new Uint8Array(0) });
   assert.equal(exchange?.respond(Buffer.from('\0a\0b')).kind, 'password');
 });
@@ -49,9 +55,15 @@ test('what is not PLAIN is malformed, not a wrong password', () => {
 });
 
 test('unknown mechanisms are not known, whatever their name', () => {
-  assert.deepEqual(saslMechanisms, ['PLAIN']);
+  assert.deepEqual(saslMechanisms({ hasAppPasswords: false, isBound: true }), ['PLAIN']);
+  assert.deepEqual(saslMechanisms({ hasAppPasswords: true, isBound: false }), ['SCRAM-SHA-256', 'PLAIN']);
+  assert.deepEqual(saslMechanisms({ hasAppPasswords: true, isBound: true }), [
+    'SCRAM-SHA-256-PLUS',
+    'SCRAM-SHA-256',
+    'PLAIN',
+  ]);
   for (const name of ['', 'LOGIN', 'CRAM-MD5', '__proto__', 'constructor', 'toString']) {
-    assert.equal(createSaslExchange(name), null, name);
+    assert.equal(createSaslExchange(name, channel), null, name);
   }
 });
 

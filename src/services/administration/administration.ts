@@ -21,6 +21,11 @@ import type { Directory } from '#store/index';
 /** The `auth` role, as the writer asks it. */
 export interface AuthPort {
   setPassword(account: { user: string; account: string; password: string }): Promise<AuthChange>;
+  setPasswordHash(account: { user: string; account: string; hash: string }): Promise<AuthChange>;
+  addAppPassword(account: { user: string; name: string }): Promise<{ password: string; change: AuthChange }>;
+  /** null when there is none of this name */
+  removeAppPassword(account: { user: string; name: string }): Promise<AuthChange | null>;
+  appPasswords(user: string): Promise<readonly ListedAppPassword[]>;
   disable(user: string): Promise<AuthChange | null>;
   enable(user: string): Promise<AuthChange | null>;
   /** null when it has no verifier */
@@ -37,6 +42,15 @@ interface AuthChange {
   version: number;
 }
 
+/** What is told of an app password once it was shown. */
+export interface ListedAppPassword {
+  name: string;
+  createdMs: number;
+}
+
+/** A password, or the hash that another server made of one. */
+export type NewPassword = { password: string } | { hash: string };
+
 export interface ListedAccount {
   account: string;
   address: string;
@@ -49,9 +63,18 @@ export interface Administration {
   /** @throws {FengniError} `domain-refused` */
   addDomain(domain: string): Promise<{ domain: string }>;
   domains(): string[];
-  /** @throws {FengniError} `account-refused`, `password-not-allowed` */
-  addAccount(address: string, password: string): Promise<{ account: string; address: string }>;
-  setPassword(address: string, password: string): Promise<void>;
+  /** @throws {FengniError} `account-refused`, `password-not-allowed`, `password-hash-refused` */
+  addAccount(address: string, password: NewPassword): Promise<{ account: string; address: string }>;
+  setPassword(address: string, password: NewPassword): Promise<void>;
+  /**
+   * Makes a password for one program, and tells it this once.
+   *
+   * @throws {FengniError} `account-refused`, `app-password-refused`
+   */
+  addAppPassword(address: string, name: string): Promise<{ address: string; name: string; password: string }>;
+  /** @throws {FengniError} `account-refused`, `app-password-refused` */
+  removeAppPassword(address: string, name: string): Promise<{ address: string; name: string }>;
+  appPasswords(address: string): Promise<readonly ListedAppPassword[]>;
   setDisabled(address: string, disabled: boolean): Promise<void>;
   accounts(): ListedAccount[];
   account(address: string): ListedAccount | null;
@@ -121,6 +144,10 @@ export const createAdministration = (options: {
     );
     await auth.confirm(change.id);
   };
+  const setVerifier = (user: string, account: string, given: NewPassword): Promise<AuthChange> =>
+    'hash' in given
+      ? auth.setPasswordHash({ user, account, hash: given.hash })
+      : auth.setPassword({ user, account, password: given.password });
   const listed = (value: unknown): ListedAccount => {
     const row = value as AccountRow;
     return {
@@ -141,12 +168,35 @@ export const createAdministration = (options: {
     addAccount: async (address, password) => {
       const outcome = await queue.submit(addAccount(address));
       const { account, key } = done(outcome, 'account-refused');
-      await follow(await auth.setPassword({ user: key, account, password }));
+      await follow(await setVerifier(key, account, password));
       return { account, address: key };
     },
     setPassword: async (address, password) => {
       const { key, row } = rowOf(address);
-      await follow(await auth.setPassword({ user: key, account: row.id, password }));
+      await follow(await setVerifier(key, row.id, password));
+    },
+    addAppPassword: async (address, name) => {
+      const { key } = rowOf(address);
+      const { password, change } = await auth.addAppPassword({ user: key, name });
+      await follow(change);
+      return { address: key, name, password };
+    },
+    removeAppPassword: async (address, name) => {
+      const { key } = rowOf(address);
+      const change = await auth.removeAppPassword({ user: key, name });
+      if (change === null) {
+        throw new FengniError('app-password-refused', {
+          subject: `${key} has none named ${name}`,
+          remedy: `see "fengni account app-password list ${key}"`,
+          exitStatus: 2,
+        });
+      }
+      await follow(change);
+      return { address: key, name };
+    },
+    appPasswords: async (address) => {
+      const passwords = await auth.appPasswords(rowOf(address).key);
+      return passwords.map(({ name, createdMs }) => ({ name, createdMs }));
     },
     setDisabled: async (address, disabled) => {
       const { key } = rowOf(address);

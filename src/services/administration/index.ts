@@ -9,4 +9,6 @@ export {
   type AuthPort,
   createAdministration,
   type ListedAccount,
+  type ListedAppPassword,
+  type NewPassword,
 } from './administration.ts';

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHmac, hash, pbkdf2Sync } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import { type Clock, systemRandom } from '#base/clock';
 import { openSecrets } from '#store/secrets';
+import { appPasswordKeys, proofMatches, scramSalt, serverSignature } from './app-password.ts';
 import { HashQueue } from './hash-queue.ts';
 import {
   type AuthLimits,
@@ -92,7 +94,7 @@ test('a PHC string that is none, or that asks for too much, is refused', async (
     ...['m=65536,t=2', 't=2,m=65536,p=1', 'm=65536,t=2,p=0'],
   ])
     assert.equal(parsePhc(`$argon2id$v=19$${head}$${tail}`), null, head);
-  assert.equal(parsePhc(`$argon2i$v=19$m=65536,t=2,p=1$${tail}`), null);
+  assert.equal(parsePhc(`$argon2d$v=19$m=65536,t=2,p=1$${tail}`), null);
   await assert.rejects(passwordMatches('x', 'x'), { code: 'verifier-damaged' });
   fc.assert(
     fc.property(fc.string(), (text) => {
@@ -310,4 +312,214 @@ test('a generated password has 90 bits in groups that can be read out', () => {
     generatePassword((length) => new Uint8Array(length).fill(255)),
     'zzzzzz-zzzzzz-zzzzzz',
   );
+});
+
+test('keys, proof and signature are those of RFC 7677 §3', () => {
+  const keys = appPasswordKeys('pencil', Buffer.from('W22ZaJ0SNY7soEsUEjb6gQ==', 'base64'));
+  const authMessage = Buffer.from(
+    'n=user,r=rOprNGfwEbeRWgbNEkqO,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0',
+  );
+  const proof = Buffer.from('dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=', 'base64');
+  assert.ok(proofMatches(keys, authMessage, proof));
+  assert.equal(
+    Buffer.from(serverSignature(keys.serverKey, authMessage)).toString('base64'),
+    '6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=',
+  );
+  assert.ok(!proofMatches(keys, Buffer.concat([authMessage, Buffer.from(',')]), proof));
+  assert.ok(!proofMatches(keys, authMessage, proof.subarray(1)));
+  assert.ok(!proofMatches(keys, authMessage, Buffer.alloc(32)));
+});
+
+/** What a client computes. @source RFC 5802 §3 */
+const clientProof = (
+  password: string,
+  salt: Uint8Array,
+  iterations: number,
+  authMessage: Uint8Array,
+): Buffer => {
+  const salted = pbkdf2Sync(password, salt, iterations, 32, 'sha256');
+  const clientKey = createHmac('sha256', salted).update('Client Key').digest();
+  const signature = createHmac('sha256', hash('sha256', clientKey, 'buffer'))
+    .update(authMessage)
+    .digest();
+  return clientKey.map((octet, at) => octet ^ (signature[at] ?? 0)) as Buffer;
+};
+
+test('an app password has 120 bits, is told once, and logs in by itself and by its proof', async (t) => {
+  const { auth, tryWith, folder } = await started(t);
+  const { user } = owner;
+  const first = auth.addAppPassword({ user, name: 'phone' });
+  const second = auth.addAppPassword({ user, name: '平板' });
+  assert.match(first.password, /^[0-9a-hjkmnp-tv-z]{6}(-[0-9a-hjkmnp-tv-z]{6}){3}$/);
+  assert.deepEqual(
+    auth.appPasswords(user).map(({ name }) => name),
+    ['phone', '平板'],
+  );
+  for (const name of readdirSync(folder))
+    assert.ok(!readFileSync(join(folder, name)).includes(first.password), 'kept nowhere');
+  for (const { password } of [first, second]) {
+    assert.partialDeepStrictEqual(await tryWith(password), granted);
+    const { salt, iterations } = auth.scramParameters(user);
+    const authMessage = Buffer.from('n=u,r=x,…');
+    const request = { user, authMessage, address: '192.0.2.9', protocol: 'imap' } as const;
+    const proof = clientProof(password, salt, iterations, authMessage);
+    const verdict = await auth.prove({ ...request, proof });
+    assert.partialDeepStrictEqual(verdict, granted);
+    assert.deepEqual(await auth.prove({ ...request, authMessage: Buffer.from('other'), proof }), wrong);
+  }
+  // the account's own password has no keys
+  const { salt, iterations } = auth.scramParameters(user);
+  const own = clientProof(owner.password, salt, iterations, Buffer.from('m'));
+  const request = { user, authMessage: Buffer.from('m'), address: '192.0.2.9', protocol: 'imap' } as const;
+  assert.deepEqual(await auth.prove({ ...request, proof: own }), wrong);
+  assert.deepEqual(await auth.prove({ ...request, user: 'nobody@fengni.test', proof: own }), wrong);
+});
+
+test('names of app passwords are checked, unique and bounded in number', async (t) => {
+  const { auth } = await started(t);
+  const { user } = owner;
+  auth.addAppPassword({ user, name: 'one' });
+  for (const name of ['', ' one', 'one', 'a\nb', 'x'.repeat(65)])
+    assert.throws(() => auth.addAppPassword({ user, name }), { code: 'app-password-refused' }, name);
+  assert.throws(() => auth.addAppPassword({ user: 'nobody@fengni.test', name: 'x' }), {
+    code: 'app-password-refused',
+  });
+  for (let count = 1; count < 25; count++) auth.addAppPassword({ user, name: `n${count}` });
+  assert.throws(() => auth.addAppPassword({ user, name: 'more' }), { code: 'app-password-refused' });
+  assert.equal(auth.removeAppPassword({ user, name: 'nothing' }), null);
+  assert.equal(auth.removeAppPassword({ user, name: 'one' })?.kind, 'app-password-removed');
+  auth.addAppPassword({ user, name: 'more' });
+});
+
+test('the salt of an unknown user is as stable as that of a known one, over a restart too (RFC 5802 §5.1)', async (t) => {
+  const { auth, secrets, time } = await started(t);
+  const salt = (user: string, from = auth): string =>
+    Buffer.from(from.scramParameters(user).salt).toString('hex');
+  const unknown = salt('nobody@fengni.test');
+  assert.equal(unknown.length, salt(owner.user).length);
+  assert.notEqual(unknown, salt('other@fengni.test'));
+  const before = salt(owner.user);
+  auth.addAppPassword({ user: owner.user, name: 'phone' });
+  assert.equal(salt(owner.user), before, 'the first app password does not show');
+  const again = createAuth({ secrets, clock: time.clock, random: systemRandom, cost: cheap });
+  assert.equal(salt('nobody@fengni.test', again), unknown);
+  assert.notDeepEqual(scramSalt(new Uint8Array(32), 'a'), scramSalt(new Uint8Array(32).fill(1), 'a'));
+});
+
+test('what a log-in rests on stands until its account or its password changes', async (t) => {
+  const { auth, tryWith } = await started(t);
+  const { user } = owner;
+  const phone = auth.addAppPassword({ user, name: 'phone' }).password;
+  const grantOf = async (password: string) => {
+    const verdict = await tryWith(password);
+    assert.ok(verdict.kind === 'granted');
+    return verdict.grant;
+  };
+  const own = await grantOf(owner.password);
+  const app = await grantOf(phone);
+  assert.deepEqual(auth.standing([own, app, { ...own, user: 'nobody@fengni.test' }]), [true, true, false]);
+  auth.addAppPassword({ user, name: 'tablet' });
+  assert.deepEqual(auth.standing([own, app]), [true, true]);
+  await auth.setPassword({ ...owner, password: 'new' });
+  assert.deepEqual(auth.standing([own, app]), [false, true]);
+  const next = await grantOf('new');
+  auth.removeAppPassword({ user, name: 'phone' });
+  assert.deepEqual(auth.standing([next, app]), [true, false]);
+  assert.deepEqual(await tryWith(phone), wrong);
+  auth.disable(user);
+  assert.deepEqual(auth.standing([next, app]), [false, false]);
+  auth.enable(user);
+  assert.deepEqual(auth.standing([next]), [false], 'a session from before stays ended');
+});
+
+test('a disabled account is told to who has one of its app passwords, a removed one has none', async (t) => {
+  const { auth, tryWith } = await started(t);
+  const { user } = owner;
+  const { password } = auth.addAppPassword({ user, name: 'phone' });
+  auth.disable(user);
+  assert.deepEqual(await tryWith(password), { kind: 'refused', reason: 'disabled' });
+  auth.removeAccount(user);
+  await auth.setPassword({ ...owner, account: 'aother' });
+  assert.deepEqual(await tryWith(password), wrong);
+  assert.deepEqual(auth.appPasswords(user), []);
+});
+
+const shaCrypt =
+  '{SHA512-CRYPT}$6$rounds=1000$x$EAPSjhFqPlx9TpztLdCdYhg/73lTq3uiBQstWvjpM4xsN1s4zOSEnQODN7weryBRYTrO7uOlVNKK6v93iPd9c0';
+
+test('a hash of another server logs in, becomes argon2id by that, and logs in again', async (t) => {
+  const { auth, secrets, tryWith, time } = await started(t);
+  const { user, account } = owner;
+  for (const line of [
+    shaCrypt,
+    '{SSHA512}kGp32K5HRUSGw8yNaMl/dWk+kQ/kqh9aPkBXjpRPbvxdYVsSYoATpHdl/4ZT7DB6BWQd5X/N+kJHjaKwvkySUsN0pg0=',
+    '$2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e',
+  ]) {
+    auth.setPasswordHash({ user, account, hash: line });
+    assert.deepEqual(await tryWith('wrong'), wrong);
+    assert.doesNotMatch(secrets.verifier(user)?.phc ?? '', /argon2/);
+    const verdict = await tryWith('correct horse');
+    assert.partialDeepStrictEqual(verdict, granted);
+    assert.match(secrets.verifier(user)?.phc ?? '', /^\$argon2id\$v=19\$m=8,t=1,p=1\$/);
+    if (verdict.kind === 'granted')
+      assert.deepEqual(auth.standing([verdict.grant]), [true], 'renewing is no change of the account');
+    time.pass(11 * 60_000);
+    assert.partialDeepStrictEqual(await tryWith('correct horse'), granted);
+  }
+  assert.throws(() => auth.setPasswordHash({ user, account, hash: '$y$j9T$a$b' }), {
+    code: 'password-hash-refused',
+  });
+});
+
+test('a wrong password costs the same work for an unknown user, one of ours and one with another server’s hash', async (t) => {
+  const work: string[] = [];
+  const { auth, secrets, tryWith } = await started(t, {}, { worked: (kind) => work.push(kind) });
+  await auth.prepare();
+  const address = (at: number): string => `198.51.100.${at}`;
+  const workOf = async (at: number, user: string, password = 'wrong'): Promise<string[]> => {
+    work.length = 0;
+    await tryWith(password, address(at), user);
+    return work.toSorted();
+  };
+  const nobody = 'nobody@fengni.test';
+  const before = await workOf(1, nobody);
+  assert.deepEqual(before, ['app-password', 'argon2id m=8,t=1,p=1']);
+  assert.deepEqual(await workOf(2, owner.user), before);
+  auth.setPasswordHash({ user: 'moved@fengni.test', account: 'amoved', hash: shaCrypt });
+  auth.addAppPassword({ user: owner.user, name: 'phone' });
+  const after = await workOf(3, nobody);
+  assert.deepEqual(after, ['app-password', 'argon2id m=8,t=1,p=1', 'sha512-crypt 1000']);
+  for (const user of [owner.user, 'moved@fengni.test']) assert.deepEqual(await workOf(4, user), after, user);
+  assert.deepEqual(await workOf(5, owner.user, '\0'), after, 'an impossible password too');
+  // a proof: as many keys for who has many, one or none
+  const proofWork = async (user: string): Promise<number> => {
+    work.length = 0;
+    const proof = { user, authMessage: Buffer.from('m'), proof: new Uint8Array(32) };
+    await auth.prove({ ...proof, address: address(6), protocol: 'imap' });
+    return work.length;
+  };
+  assert.equal(await proofWork(nobody), 25);
+  assert.equal(await proofWork(owner.user), 25);
+  // when the last such hash is renewed, nobody pays for it any more
+  await tryWith('correct horse', address(7), 'moved@fengni.test');
+  assert.match(secrets.verifier('moved@fengni.test')?.phc ?? '', /argon2id/);
+  assert.deepEqual(await workOf(8, nobody), before);
+});
+
+test('wrong proofs slow their address down as wrong passwords do (WIRE “Limits”)', async (t) => {
+  const { auth, time } = await started(t);
+  const proof = { user: owner.user, authMessage: Buffer.from('m'), proof: new Uint8Array(32) };
+  const prove = () => auth.prove({ ...proof, address: '192.0.2.77', protocol: 'pop3' });
+  for (let count = 0; count < 10; count++) assert.deepEqual(await prove(), wrong);
+  let answered = false;
+  const next = prove().then(() => {
+    answered = true;
+  });
+  await turns(20);
+  assert.equal(time.sleeping(), 1);
+  time.pass(1_999);
+  await turns(20);
+  assert.equal(answered, false);
+  time.pass(1);
+  await next;
 });

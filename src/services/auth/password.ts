@@ -31,6 +31,7 @@ const hashBytes = 32;
 const saltBytes = 16;
 
 interface Phc extends Argon2Cost {
+  algorithm: 'argon2id' | 'argon2i';
   salt: Uint8Array;
   hash: Uint8Array;
 }
@@ -42,9 +43,13 @@ export const hashPassword = async (
   cost: Argon2Cost = argon2Cost,
 ): Promise<string> => {
   const salt = random(saltBytes);
-  const hash = await derive(prepared, { ...cost, salt, hash: new Uint8Array(hashBytes) });
-  const { memoryKiB, passes, lanes } = cost;
-  return `$argon2id$v=19$m=${memoryKiB},t=${passes},p=${lanes}$${base64(salt)}$${base64(hash)}`;
+  const hash = await derive(prepared, {
+    ...cost,
+    algorithm: 'argon2id',
+    salt,
+    hash: new Uint8Array(hashBytes),
+  });
+  return `${phcPrefix(cost)}${base64(salt)}$${base64(hash)}`;
 };
 
 /**
@@ -63,26 +68,31 @@ export const passwordMatches = async (prepared: string, phc: string): Promise<bo
 };
 
 const phcPattern =
-  /^\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,2}),p=(\d)\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{22,86})$/;
+  /^\$(argon2id?)\$v=19\$m=(\d{1,7}),t=(\d{1,2}),p=(\d)\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{22,86})$/;
 
-/** Null where it is not argon2id, or asks for more than 1 GiB, 16 passes or 4 lanes: an imported verifier must not stop the server. */
+/** What every hash of this cost begins with. */
+export const phcPrefix = ({ memoryKiB, passes, lanes }: Argon2Cost): string =>
+  `$argon2id$v=19$m=${memoryKiB},t=${passes},p=${lanes}$`;
+
+/** Null where it is neither argon2id nor argon2i, or asks for more than 1 GiB, 16 passes or 4 lanes: an imported hash must not stop us. */
 export const parsePhc = (phc: string): Phc | null => {
   const match = phcPattern.exec(phc);
   if (match === null) return null;
-  const [memoryKiB, passes, lanes] = [Number(match[1]), Number(match[2]), Number(match[3])];
+  const [memoryKiB, passes, lanes] = [Number(match[2]), Number(match[3]), Number(match[4])];
   if (lanes < 1 || lanes > 4 || passes < 1 || passes > 16) return null;
   if (memoryKiB < 8 * lanes || memoryKiB > 1024 * 1024) return null;
-  const [salt, hash] = [match[4] ?? '', match[5] ?? ''].map((text) => Buffer.from(text, 'base64')) as [
+  const [salt, hash] = [match[5] ?? '', match[6] ?? ''].map((text) => Buffer.from(text, 'base64')) as [
     Buffer,
     Buffer,
   ];
-  return { memoryKiB, passes, lanes, salt, hash };
+  const algorithm = match[1] === 'argon2i' ? 'argon2i' : 'argon2id';
+  return { algorithm, memoryKiB, passes, lanes, salt, hash };
 };
 
 const argon2Async = promisify(argon2);
 
 const derive = async (prepared: string, phc: Phc): Promise<Uint8Array> =>
-  argon2Async('argon2id', {
+  argon2Async(phc.algorithm, {
     message: Buffer.from(prepared, 'utf8'),
     nonce: phc.salt,
     parallelism: phc.lanes,

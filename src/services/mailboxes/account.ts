@@ -28,8 +28,15 @@ export class MailboxAccount implements AccountSession {
   readonly #context: MailboxesContext;
   readonly #facts: SessionFacts;
 
-  constructor(context: MailboxesContext, accountId: string, facts: SessionFacts) {
+  /** @param closed called once the session is over */
+  constructor(
+    context: MailboxesContext,
+    accountId: string,
+    facts: SessionFacts,
+    closed: () => void = () => {},
+  ) {
     this.#context = context;
+    this.close = closed;
     this.accountId = accountId;
     this.#facts = facts;
   }
@@ -139,7 +146,7 @@ export class MailboxAccount implements AccountSession {
     return beginAppend(this.#context, this.accountId, row.id, message, this.#facts);
   }
 
-  close(): void {}
+  readonly close: () => void;
 
   #row(name: string): MailboxRow | null {
     return this.#context.index.mailboxByName(this.accountId, name);

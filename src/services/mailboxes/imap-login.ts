@@ -1,10 +1,22 @@
 import { base32 } from '#base/base32';
-import type { ImapLogin } from '#protocols/imap';
+import type { AccountSession, Credentials, ImapLogin, Refused } from '#protocols/imap';
+import type { LoginOutcome } from '#services/login';
 import { MailboxAccount } from './account.ts';
 import type { MailboxesContext, MailboxesOptions } from './context.ts';
 import { HeldOctets } from './held-octets.ts';
 import { SharedMailboxes } from './shared-mailboxes.ts';
 import { TextsCache } from './texts-cache.ts';
+
+const somebodyElse: Refused = {
+  kind: 'refused',
+  code: 'AUTHORIZATIONFAILED',
+  text: 'Nobody logs in as somebody else here',
+};
+const unavailable: Refused = {
+  kind: 'refused',
+  code: 'UNAVAILABLE',
+  text: 'Log-ins cannot be checked now, try again later',
+};
 
 /** Lets IMAP sessions into their accounts. `close` ends the watch on the writer. */
 export const createImapLogin = (options: MailboxesOptions): ImapLogin & { close(): void } => {
@@ -27,35 +39,60 @@ export const createImapLogin = (options: MailboxesOptions): ImapLogin & { close(
     }
   });
   const unwatchErased = options.writer.onErased(() => context.texts.clear());
-  return {
-    verify: async ({ authorizationId, authenticationId, password, connection }) => {
-      if (authorizationId !== '' && authorizationId !== authenticationId) {
-        return { kind: 'refused', code: 'AUTHORIZATIONFAILED', text: 'Nobody logs in as somebody else here' };
+  const enter = (
+    outcome: LoginOutcome,
+    { connection, end }: Pick<Credentials, 'connection' | 'end'>,
+  ): { kind: 'granted'; account: AccountSession } | Refused => {
+    switch (outcome.kind) {
+      case 'granted': {
+        const release = (end === undefined ? undefined : outcome.hold?.(end)) ?? (() => {});
+        const account = new MailboxAccount(
+          context,
+          outcome.account,
+          { key: outcome.key, connection },
+          release,
+        );
+        return { kind: 'granted', account };
       }
+      case 'wrong':
+        return { kind: 'refused', code: 'AUTHENTICATIONFAILED', text: 'Wrong user name or password' };
+      case 'disabled':
+        return { kind: 'refused', code: 'AUTHORIZATIONFAILED', text: 'This account is disabled' };
+      case 'unavailable':
+        return unavailable;
+    }
+  };
+  const { scram } = options.login;
+  return {
+    verify: async ({ authorizationId, authenticationId, password, ...from }) => {
+      if (authorizationId !== '' && authorizationId !== authenticationId) return somebodyElse;
       const outcome = await options.login.verify({
         user: authenticationId,
         password,
-        address: connection.peer.address,
+        address: from.connection.peer.address,
         protocol: 'imap',
       });
-      switch (outcome.kind) {
-        case 'granted':
-          return {
-            kind: 'granted',
-            account: new MailboxAccount(context, outcome.account, { key: outcome.key, connection }),
-          };
-        case 'wrong':
-          return { kind: 'refused', code: 'AUTHENTICATIONFAILED', text: 'Wrong user name or password' };
-        case 'disabled':
-          return { kind: 'refused', code: 'AUTHORIZATIONFAILED', text: 'This account is disabled' };
-        case 'unavailable':
-          return {
-            kind: 'refused',
-            code: 'UNAVAILABLE',
-            text: 'Log-ins cannot be checked now, try again later',
-          };
-      }
+      return enter(outcome, from);
     },
+    ...(scram === undefined
+      ? {}
+      : {
+          scram: {
+            offered: scram.offered,
+            parameters: async (user) => {
+              const outcome = await scram.parameters(user);
+              return outcome.kind === 'unavailable' ? unavailable : outcome;
+            },
+            prove: async ({ user, authorizationId, authMessage, proof, ...from }) => {
+              if (authorizationId !== '' && authorizationId !== user) return somebodyElse;
+              const { address } = from.connection.peer;
+              const outcome = await scram.prove({ user, authMessage, proof, address, protocol: 'imap' });
+              const entered = enter(outcome, from);
+              if (entered.kind === 'refused' || outcome.kind !== 'granted') return entered as Refused;
+              return { ...entered, serverSignature: outcome.serverSignature };
+            },
+          },
+        }),
     close: () => {
       unwatch();
       unwatchErased();

@@ -1,8 +1,15 @@
 import { FengniError } from '#base/errors';
 import type { Logger } from '#base/logger';
-import type { Maildrop, OpenedMessage, Pop3Login, QuitOutcome } from '#protocols/pop3';
+import type {
+  Maildrop,
+  OpenedMessage,
+  Pop3Credentials,
+  Pop3Login,
+  Pop3Refusal,
+  QuitOutcome,
+} from '#protocols/pop3';
 import type { AccessGate, ReadAhead } from '#services/access';
-import type { Login } from '#services/login';
+import type { Login, LoginOutcome } from '#services/login';
 import type { MailstoreWriter } from '#services/mailstore';
 import { type EmailRow, formatUidSet, type MailIndex } from '#store/index';
 
@@ -18,26 +25,63 @@ export const createPop3Login = (options: {
   gate: AccessGate;
   writer: Pick<MailstoreWriter, 'expunge'>;
   logger: Logger;
-}): Pop3Login => ({
-  verify: async ({ user, password, peer }) => {
-    const outcome = await options.login.verify({ user, password, address: peer.address, protocol: 'pop3' });
+}): Pop3Login => {
+  const { login } = options;
+  const enter = (
+    outcome: LoginOutcome,
+    { end }: Pick<Pop3Credentials, 'end'>,
+  ): { kind: 'granted'; maildrop: Maildrop } | Pop3Refusal => {
     switch (outcome.kind) {
-      case 'granted':
-        return openMaildrop(options, outcome.account);
+      case 'granted': {
+        const release = outcome.hold?.(end) ?? (() => {});
+        const opened = openMaildrop(options, outcome.account, release);
+        if (opened.kind === 'refused') release();
+        return opened;
+      }
       case 'wrong':
         return { kind: 'refused', code: 'AUTH', text: 'Wrong user name or password' };
       case 'disabled':
         return { kind: 'refused', code: 'AUTH', text: 'This account is disabled' };
       case 'unavailable':
-        return { kind: 'refused', code: 'SYS/TEMP', text: 'Log-ins cannot be checked now, try again later' };
+        return unavailable;
     }
-  },
-});
+  };
+  const { scram } = login;
+  return {
+    verify: async ({ user, password, peer, end }) =>
+      enter(await login.verify({ user, password, address: peer.address, protocol: 'pop3' }), { end }),
+    ...(scram === undefined
+      ? {}
+      : {
+          scram: {
+            offered: scram.offered,
+            parameters: async (user) => {
+              const outcome = await scram.parameters(user);
+              return outcome.kind === 'unavailable' ? unavailable : outcome;
+            },
+            prove: async ({ user, authMessage, proof, peer, end }) => {
+              const request = { user, authMessage, proof, address: peer.address, protocol: 'pop3' } as const;
+              const outcome = await scram.prove(request);
+              const entered = enter(outcome, { end });
+              if (entered.kind === 'refused' || outcome.kind !== 'granted') return entered as Pop3Refusal;
+              return { ...entered, serverSignature: outcome.serverSignature };
+            },
+          },
+        }),
+  };
+};
+
+const unavailable: Pop3Refusal = {
+  kind: 'refused',
+  code: 'SYS/TEMP',
+  text: 'Log-ins cannot be checked now, try again later',
+};
 
 const openMaildrop = (
   options: Parameters<typeof createPop3Login>[0],
   account: string,
-): Awaited<ReturnType<Pop3Login['verify']>> => {
+  closed: () => void,
+): { kind: 'granted'; maildrop: Maildrop } | Pop3Refusal => {
   const { index, gate, writer, logger } = options;
   let snapshot: { mailbox: string; entries: Entry[] };
   try {
@@ -124,6 +168,7 @@ const openMaildrop = (
     open,
     quit,
     close: () => {
+      closed();
       ahead = null;
     },
   };

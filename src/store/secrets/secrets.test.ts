@@ -163,3 +163,83 @@ test('a file that is no database, or a newer one, is refused with what to do', (
   database.close();
   assert.throws(() => openSecrets({ path: newer }), { code: 'secrets-newer' });
 });
+
+const keys = {
+  sha256: new Uint8Array(32).fill(1),
+  storedKey: new Uint8Array(32).fill(2),
+  serverKey: new Uint8Array(32).fill(3),
+};
+
+test('app passwords are kept with their keys, found by their hash, and go with their account', (t) => {
+  const path = join(folderOf(t), 'secrets.db');
+  const before = opened(t, path);
+  const { user } = first;
+  assert.equal(before.addAppPassword({ user, name: 'phone', keys, atMs: 1 }), null, 'nobody there');
+  before.setVerifier(first);
+  assert.equal(before.hasAppPasswords(), false);
+  const added = before.addAppPassword({ user, name: 'phone', keys, atMs: 7 });
+  assert.equal(added?.kind, 'app-password-added');
+  assert.equal(before.verifier(user)?.version, 1, 'the account itself is as it was');
+  before.close();
+  const after = opened(t, path);
+  assert.equal(after.hasAppPasswords(), true);
+  assert.partialDeepStrictEqual(after.appPasswords(user), [{ name: 'phone', createdMs: 7, ...keys }]);
+  assert.partialDeepStrictEqual(after.appPasswordBySha256(user, keys.sha256), {
+    name: 'phone',
+    createdMs: 7,
+  });
+  assert.equal(after.appPasswordBySha256('b@fengni.test', keys.sha256), null);
+  assert.equal(after.removeAppPassword({ user, name: 'none', atMs: 8 }), null);
+  after.setVerifier({ ...first, phc: '$argon2id$other' });
+  assert.equal(after.appPasswords(user).length, 1, 'a new password of the account leaves them');
+  after.setVerifier({ ...first, account: 'atwo' });
+  assert.deepEqual(after.appPasswords(user), [], 'another account under the name has none');
+  after.addAppPassword({ user, name: 'phone', keys, atMs: 9 });
+  after.remove({ user, atMs: 10 });
+  assert.deepEqual(after.appPasswords(user), []);
+});
+
+test('a renewed hash is no change, and is not written over a newer one', (t) => {
+  const secrets = opened(t, join(folderOf(t), 'secrets.db'));
+  const { version, user } = secrets.setVerifier(first);
+  assert.deepEqual([...secrets.verifiersOtherThan('$argon2id$first')], []);
+  assert.deepEqual([...secrets.verifiersOtherThan('$argon2id$v=19')], [first.phc]);
+  assert.equal(secrets.renewVerifier({ user, version, phc: '$argon2id$renewed' }), true);
+  assert.deepEqual(secrets.verifier(user)?.version, version);
+  assert.equal(secrets.unconfirmed().length, 1);
+  secrets.setVerifier({ ...first, phc: '$argon2id$newer' });
+  assert.equal(secrets.renewVerifier({ user, version, phc: '$argon2id$late' }), false);
+  assert.equal(secrets.verifier(user)?.phc, '$argon2id$newer');
+});
+
+test('the key of salts is made once', (t) => {
+  const path = join(folderOf(t), 'secrets.db');
+  const before = opened(t, path);
+  const key = before.saltKey(() => new Uint8Array(32).fill(9));
+  before.close();
+  assert.deepEqual(
+    opened(t, path).saltKey(() => new Uint8Array(32)),
+    key,
+  );
+});
+
+test('a file of version 1 gets the tables of version 2 and keeps what it has', (t) => {
+  const path = join(folderOf(t), 'secrets.db');
+  const database = new DatabaseSync(path);
+  database.exec(`
+    CREATE TABLE verifier (
+      user TEXT PRIMARY KEY, account TEXT NOT NULL, phc TEXT NOT NULL, disabled INTEGER NOT NULL, version INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE change (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, user TEXT NOT NULL, account TEXT NOT NULL,
+      version INTEGER NOT NULL, at_ms INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE counter (version INTEGER NOT NULL) STRICT;
+    INSERT INTO counter VALUES (3);
+    INSERT INTO verifier VALUES ('a@fengni.test', 'aone', '$argon2id$old', 0, 3);
+    PRAGMA user_version = 1;`);
+  database.close();
+  const secrets = opened(t, path);
+  assert.equal(secrets.verifier(first.user)?.phc, '$argon2id$old');
+  assert.equal(secrets.addAppPassword({ user: first.user, name: 'x', keys, atMs: 1 })?.version, 4);
+});

@@ -8,14 +8,35 @@ export interface Verifier {
   user: string;
   /** account id, `a…` */
   account: string;
-  /** a PHC string: `$argon2id$…` */
+  /** `$argon2id$…`, or a hash that came from another server */
   phc: string;
   disabled: boolean;
   /** grows with every change, also across a removal and a new beginning */
   version: number;
 }
 
-export type ChangeKind = 'password-set' | 'account-removed' | 'account-disabled' | 'account-enabled';
+/** A generated password of one program. Who has the file can guess at none of them: they have 120 bits and more. */
+export interface AppPassword {
+  id: number;
+  /** what its owner calls it; unique in the account */
+  name: string;
+  createdMs: number;
+}
+
+/** What a password is checked with. @source RFC 5802 §3 */
+export interface AppPasswordKeys {
+  sha256: Uint8Array;
+  storedKey: Uint8Array;
+  serverKey: Uint8Array;
+}
+
+export type ChangeKind =
+  | 'password-set'
+  | 'account-removed'
+  | 'account-disabled'
+  | 'account-enabled'
+  | 'app-password-added'
+  | 'app-password-removed';
 
 /** A change that is durable here and waits for its ROW frame. It holds no secret. */
 export interface Change {
@@ -31,6 +52,21 @@ export interface Change {
 export interface Secrets {
   verifier(user: string): Verifier | null;
   setVerifier(change: { user: string; account: string; phc: string; atMs: number }): Change;
+  /** Writes the same password's hash in another form; false when the account has changed since `version`. No change of the account. */
+  renewVerifier(renewal: { user: string; version: number; phc: string }): boolean;
+  /** every hash whose form is not `prefix…` */
+  verifiersOtherThan(prefix: string): Iterable<string>;
+  /** null when there is no such user; the caller has looked whether the name is free */
+  addAppPassword(added: { user: string; name: string; keys: AppPasswordKeys; atMs: number }): Change | null;
+  /** null when there is no such user or none of this name */
+  removeAppPassword(removed: { user: string; name: string; atMs: number }): Change | null;
+  /** oldest first */
+  appPasswords(user: string): (AppPassword & AppPasswordKeys)[];
+  appPasswordBySha256(user: string, sha256: Uint8Array): AppPassword | null;
+  /** whether anybody has one */
+  hasAppPasswords(): boolean;
+  /** the key that salts are made with: `fresh` the first time, what it was from then on */
+  saltKey(fresh: () => Uint8Array): Uint8Array;
   /** null when there is no such user */
   setDisabled(change: { user: string; disabled: boolean; atMs: number }): Change | null;
   /** null when there is no such user; the verifier is overwritten on disk */
@@ -42,8 +78,9 @@ export interface Secrets {
   close(): void;
 }
 
-const schemaVersion = 1;
-const schema = `
+const schemaVersion = 2;
+/** what version 1 had */
+const firstSchema = `
   CREATE TABLE verifier (
     user TEXT PRIMARY KEY, account TEXT NOT NULL, phc TEXT NOT NULL, disabled INTEGER NOT NULL, version INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
@@ -53,6 +90,14 @@ const schema = `
   ) STRICT;
   CREATE TABLE counter (version INTEGER NOT NULL) STRICT;
   INSERT INTO counter VALUES (0);
+`;
+const secondSchema = `
+  CREATE TABLE app_password (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, user TEXT NOT NULL, name TEXT NOT NULL, sha256 BLOB NOT NULL,
+    stored_key BLOB NOT NULL, server_key BLOB NOT NULL, created_ms INTEGER NOT NULL, UNIQUE (user, name)
+  ) STRICT;
+  CREATE INDEX app_password_sha256 ON app_password (user, sha256);
+  CREATE TABLE salt_key (key BLOB NOT NULL) STRICT;
   PRAGMA user_version = ${schemaVersion};
 `;
 
@@ -87,7 +132,8 @@ export const openSecrets = (options: { path: string }): Secrets => {
 
 const prepare = (database: DatabaseSync, path: string): void => {
   const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version']);
-  if (version === 0) database.exec(`BEGIN IMMEDIATE; ${schema} COMMIT;`);
+  if (version === 0) database.exec(`BEGIN IMMEDIATE; ${firstSchema} ${secondSchema} COMMIT;`);
+  else if (version === 1) database.exec(`BEGIN IMMEDIATE; ${secondSchema} COMMIT;`);
   else if (version > schemaVersion) {
     database.close();
     throw new FengniError('secrets-newer', {
@@ -121,15 +167,85 @@ class SqliteSecrets implements Secrets {
   }
 
   setVerifier({ user, account, phc, atMs }: Parameters<Secrets['setVerifier']>[0]): Change {
-    return this.#change('password-set', user, account, atMs, (version) =>
+    const isOther = this.verifier(user)?.account !== account;
+    return this.#change('password-set', user, account, atMs, (version) => {
+      // a new account under an old name begins with none
+      if (isOther) this.#forgetAppPasswords(user);
       this.#database
         .prepare(
           `INSERT INTO verifier VALUES (?, ?, ?, 0, ?) ON CONFLICT (user) DO UPDATE SET
              phc = excluded.phc, version = excluded.version,
              disabled = CASE account WHEN excluded.account THEN disabled ELSE 0 END, account = excluded.account`,
         )
-        .run(user, account, phc, version),
+        .run(user, account, phc, version);
+    });
+  }
+
+  renewVerifier({ user, version, phc }: Parameters<Secrets['renewVerifier']>[0]): boolean {
+    const { changes } = this.#database
+      .prepare('UPDATE verifier SET phc = ? WHERE user = ? AND version = ?')
+      .run(phc, user, version);
+    this.#overwriteOld();
+    return changes === 1;
+  }
+
+  *verifiersOtherThan(prefix: string): Iterable<string> {
+    const rows = this.#database
+      .prepare('SELECT phc FROM verifier WHERE substr(phc, 1, ?) <> ?')
+      .iterate(prefix.length, prefix);
+    for (const row of rows) yield String(row['phc']);
+  }
+
+  addAppPassword({ user, name, keys, atMs }: Parameters<Secrets['addAppPassword']>[0]): Change | null {
+    const found = this.verifier(user);
+    if (found === null) return null;
+    return this.#change('app-password-added', user, found.account, atMs, () =>
+      this.#database
+        .prepare(
+          'INSERT INTO app_password (user, name, sha256, stored_key, server_key, created_ms) VALUES (?, ?, ?, ?, ?, ?)',
+        )
+        .run(user, name, keys.sha256, keys.storedKey, keys.serverKey, atMs),
     );
+  }
+
+  removeAppPassword({ user, name, atMs }: Parameters<Secrets['removeAppPassword']>[0]): Change | null {
+    const found = this.verifier(user);
+    if (found === null || !this.appPasswords(user).some((each) => each.name === name)) return null;
+    return this.#change('app-password-removed', user, found.account, atMs, () =>
+      this.#database.prepare('DELETE FROM app_password WHERE user = ? AND name = ?').run(user, name),
+    );
+  }
+
+  appPasswords(user: string): (AppPassword & AppPasswordKeys)[] {
+    return this.#database
+      .prepare('SELECT * FROM app_password WHERE user = ? ORDER BY id')
+      .all(user)
+      .map((row) => ({
+        ...{ id: Number(row['id']), name: String(row['name']), createdMs: Number(row['created_ms']) },
+        sha256: row['sha256'] as Uint8Array,
+        storedKey: row['stored_key'] as Uint8Array,
+        serverKey: row['server_key'] as Uint8Array,
+      }));
+  }
+
+  appPasswordBySha256(user: string, sha256: Uint8Array): AppPassword | null {
+    const row = this.#database
+      .prepare('SELECT id, name, created_ms FROM app_password WHERE user = ? AND sha256 = ?')
+      .get(user, sha256);
+    if (row === undefined) return null;
+    return { id: Number(row['id']), name: String(row['name']), createdMs: Number(row['created_ms']) };
+  }
+
+  hasAppPasswords(): boolean {
+    return this.#database.prepare('SELECT 1 FROM app_password LIMIT 1').get() !== undefined;
+  }
+
+  saltKey(fresh: () => Uint8Array): Uint8Array {
+    const row = this.#database.prepare('SELECT key FROM salt_key').get();
+    if (row !== undefined) return row['key'] as Uint8Array;
+    const key = fresh();
+    this.#database.prepare('INSERT INTO salt_key VALUES (?)').run(key);
+    return key;
   }
 
   setDisabled({ user, disabled, atMs }: Parameters<Secrets['setDisabled']>[0]): Change | null {
@@ -146,9 +262,10 @@ class SqliteSecrets implements Secrets {
   remove({ user, atMs }: Parameters<Secrets['remove']>[0]): Change | null {
     const found = this.verifier(user);
     if (found === null) return null;
-    return this.#change('account-removed', user, found.account, atMs, () =>
-      this.#database.prepare('DELETE FROM verifier WHERE user = ?').run(user),
-    );
+    return this.#change('account-removed', user, found.account, atMs, () => {
+      this.#forgetAppPasswords(user);
+      this.#database.prepare('DELETE FROM verifier WHERE user = ?').run(user);
+    });
   }
 
   unconfirmed(): Change[] {
@@ -197,8 +314,16 @@ class SqliteSecrets implements Secrets {
       if (database.isTransaction) database.exec('ROLLBACK');
       throw error;
     }
-    // the old verifier would stay readable in the write-ahead log
-    database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+    this.#overwriteOld();
     return change;
+  }
+
+  #forgetAppPasswords(user: string): void {
+    this.#database.prepare('DELETE FROM app_password WHERE user = ?').run(user);
+  }
+
+  /** An old verifier would stay readable in the write-ahead log. */
+  #overwriteOld(): void {
+    this.#database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
   }
 }

@@ -7,13 +7,14 @@ import { generatePassword } from '#services/auth';
 import type { Command, CommandContext } from '../command.ts';
 import { subcommand } from '../subcommands.ts';
 import { UsageError } from '../usage-error.ts';
+import { runAppPassword } from './account-app-password.ts';
 import { fieldLines, shownTime } from './field-lines.ts';
 import { readPassword } from './standard-input.ts';
 import { withWriter } from './with-writer.ts';
 
-const names = ['add', 'list', 'show', 'password', 'disable', 'enable', 'purge'] as const;
+const names = ['add', 'list', 'show', 'password', 'disable', 'enable', 'purge', 'app-password'] as const;
 
-/** `fengni account add|list|show|password|disable|enable|purge` */
+/** `fengni account add|list|show|password|disable|enable|purge|app-password` */
 export const command: Command = {
   usage: (language) => say(language, 'account.usage'),
   options: {
@@ -22,6 +23,13 @@ export const command: Command = {
       text: {
         en: say('en', 'account.option.password-stdin'),
         zh: say('zh', 'account.option.password-stdin'),
+      },
+    },
+    'password-hash-stdin': {
+      type: 'boolean',
+      text: {
+        en: say('en', 'account.option.password-hash-stdin'),
+        zh: say('zh', 'account.option.password-hash-stdin'),
       },
     },
     yes: {
@@ -36,6 +44,10 @@ export const command: Command = {
       await list(context);
       return 0;
     }
+    if (name === 'app-password') {
+      await runAppPassword(context);
+      return 0;
+    }
     const address = context.arg(1, 'A');
     context.argsMax(2);
     if (name === 'show') await show(context, address);
@@ -48,32 +60,44 @@ export const command: Command = {
 };
 
 /** A password from standard input, or a new one, which goes to a person at a terminal and nowhere else. */
-const newPassword = async (context: CommandContext): Promise<{ password: string; isNew: boolean }> => {
-  if (context.flag('password-stdin')) return { password: await readPassword(context), isNew: false };
+const newPassword = async (
+  context: CommandContext,
+): Promise<{ given: { password: string } | { hash: string }; shown: string | null }> => {
+  const isHash = context.flag('password-hash-stdin');
+  if (isHash && context.flag('password-stdin')) {
+    throw new UsageError((language) => ({
+      sentence: say(language, 'account.password-twice'),
+      remedy: say(language, 'account.password-twice.remedy'),
+    }));
+  }
+  if (isHash) return { given: { hash: (await readPassword(context)).trim() }, shown: null };
+  if (context.flag('password-stdin'))
+    return { given: { password: await readPassword(context) }, shown: null };
   if (context.stdout.isTTY !== true || context.json) {
     throw new UsageError((language) => ({
       sentence: say(language, 'account.no-terminal'),
       remedy: say(language, 'account.no-terminal.remedy'),
     }));
   }
-  return { password: generatePassword(systemRandom), isNew: true };
+  const password = generatePassword(systemRandom);
+  return { given: { password }, shown: password };
 };
 
 const add = async (context: CommandContext, given: string): Promise<void> => {
-  const { password, isNew } = await newPassword(context);
+  const { given: password, shown } = await newPassword(context);
   const added = await withWriter(context, (writer) =>
-    writer.call<{ account: string; address: string }>('accountAdd', { address: given, password }),
+    writer.call<{ account: string; address: string }>('accountAdd', { address: given, ...password }),
   );
   context.print(context.say('account.added', { address: added.address }));
-  if (isNew) context.print(context.say('account.password', { password }));
+  if (shown !== null) context.print(context.say('account.password', { password: shown }));
   if (context.json) context.printJson(added);
 };
 
 const setPassword = async (context: CommandContext, address: string): Promise<void> => {
-  const { password, isNew } = await newPassword(context);
-  await withWriter(context, (writer) => writer.call('accountPassword', { address, password }));
+  const { given, shown } = await newPassword(context);
+  await withWriter(context, (writer) => writer.call('accountPassword', { address, ...given }));
   context.print(context.say('account.password-changed', { address }));
-  if (isNew) context.print(context.say('account.password', { password }));
+  if (shown !== null) context.print(context.say('account.password', { password: shown }));
   if (context.json) context.printJson({ address });
 };
 

@@ -18,8 +18,15 @@ export const commands = {
   'domain.dns.local': 'The public DNS knows no names under .{tld}: there is nothing to publish.',
   'account.summary': 'accounts: who has mail here',
   'account.usage':
-    'account add A | list | show A | password A | disable A | enable A [--password-stdin]\naccount purge A --yes\n\nadd       make an account; without --password-stdin a password is made and shown once, on the terminal\nlist      all of them\nshow      one, with the aliases that lead to it\npassword  set another password\ndisable   no log-in and no new mail; what is there stays\nenable    as before\npurge     erase it and all that it had, for good',
+    'account add A | list | show A | password A | disable A | enable A [--password-stdin | --password-hash-stdin]\naccount app-password add A NAME | list A | remove A NAME\naccount purge A --yes\n\nadd       make an account; without --password-stdin a password is made and shown once, on the terminal\nlist      all of them\nshow      one, with the aliases that lead to it\npassword  set another password\ndisable   no log-in and no new mail; what is there stays\nenable    as before\napp-password  a password for one program alone, made here and shown once; remove ends its sessions\npurge     erase it and all that it had, for good',
   'account.option.password-stdin': 'read the password from the first line of standard input',
+  'account.option.password-hash-stdin':
+    'read a hash that another server made, as Dovecot or crypt(3) write it, from the first line of standard input; the first log-in replaces it',
+  'account.password-twice': 'A password and a hash were asked for.',
+  'account.password-twice.remedy': 'give one of --password-stdin and --password-hash-stdin',
+  'account.app-password.added': 'App password “{name}” of {address} was made.',
+  'account.app-password.removed': 'App password “{name}” of {address} is gone.',
+  'account.app-password.none': '{address} has no app password.',
   'account.added': 'The account {address} is here now.',
   'account.password-changed': 'The password of {address} was changed.',
   'account.password': 'password: {password}   (shown only now)',

@@ -108,6 +108,7 @@ export const metrics = {
   'metrics.value.xclient': 'XCLIENT of a trusted relay',
   'metrics.value.xforward': 'XFORWARD of a trusted relay',
   'metrics.value.message-sent': 'a message given out',
+  'metrics.value.revoked': 'a session ended because its account was disabled or its password changed',
   'metrics.value.shutdown': 'a session ended because the server stops',
   'metrics.value.poison': 'a message set aside because it stopped the server twice; answered 451',
 } as const;

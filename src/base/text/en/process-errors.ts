@@ -41,6 +41,11 @@ export const processErrors = {
   'remedy.auth-busy': 'try again in a minute',
   'error.password-not-allowed': 'This password cannot be used: {subject}',
   'remedy.password-not-allowed': 'use 1 to 1,024 octets without control characters',
+  'error.app-password-refused': 'The app password was not changed: {subject}',
+  'remedy.app-password-refused': 'see "fengni account app-password list A"',
+  'error.password-hash-refused': 'This password hash cannot be used: {subject}',
+  'remedy.password-hash-refused':
+    'give the password itself by --password-stdin, or have the owner choose a new one',
   'error.verifier-damaged': 'What is stored to check a password is damaged: {subject}',
   'remedy.verifier-damaged': 'set the password anew',
 } as const;

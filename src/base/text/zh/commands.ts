@@ -19,8 +19,15 @@ export const commands: Translation<typeof english> = {
   'domain.dns.local': '公共 DNS 中没有 .{tld} 下的名称：不需要发布任何记录。',
   'account.summary': '账户：谁在这里有邮箱',
   'account.usage':
-    'account add 地址 | list | show 地址 | password 地址 | disable 地址 | enable 地址 [--password-stdin]\naccount purge 地址 --yes\n\nadd       新建账户；不带 --password-stdin 时自动生成密码，只在终端上显示一次\nlist      列出全部账户\nshow      显示一个账户及指向它的别名\npassword  设置新密码\ndisable   不能登录，也不收新邮件；已有的邮件保留\nenable    恢复\npurge     永久销毁该账户及其一切',
+    'account add 地址 | list | show 地址 | password 地址 | disable 地址 | enable 地址 [--password-stdin | --password-hash-stdin]\naccount app-password add 地址 名称 | list 地址 | remove 地址 名称\naccount purge 地址 --yes\n\nadd       新建账户；不带 --password-stdin 时自动生成密码，只在终端上显示一次\nlist      列出全部账户\nshow      显示一个账户及指向它的别名\npassword  设置新密码\ndisable   不能登录，也不收新邮件；已有的邮件保留\nenable    恢复\napp-password  专供一个程序使用的密码，在这里生成，只显示一次；remove 会结束用它登录的会话\npurge     永久销毁该账户及其一切',
   'account.option.password-stdin': '从标准输入的第一行读取密码',
+  'account.option.password-hash-stdin':
+    '从标准输入的第一行读取其他服务器生成的密码散列（Dovecot 或 crypt(3) 的写法）；首次登录时会被替换',
+  'account.password-twice': '同时要求了密码和密码散列。',
+  'account.password-twice.remedy': '--password-stdin 与 --password-hash-stdin 只能选一个',
+  'account.app-password.added': '已为 {address} 生成应用密码“{name}”。',
+  'account.app-password.removed': '{address} 的应用密码“{name}”已删除。',
+  'account.app-password.none': '{address} 没有应用密码。',
   'account.added': '账户 {address} 已建立。',
   'account.password-changed': '{address} 的密码已更改。',
   'account.password': '密码：{password}   （仅显示这一次）',

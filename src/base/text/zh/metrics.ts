@@ -108,6 +108,7 @@ export const metrics: Translation<typeof english> = {
   'metrics.value.xclient': '受信任中继的 XCLIENT',
   'metrics.value.xforward': '受信任中继的 XFORWARD',
   'metrics.value.message-sent': '给出的邮件',
+  'metrics.value.revoked': '因账户停用或密码更改而结束的会话',
   'metrics.value.shutdown': '因服务器停止而结束的会话',
   'metrics.value.poison': '两次使服务器停止而被搁置的邮件；答复 451',
 };

@@ -41,6 +41,10 @@ export const processErrors: Translation<typeof english> = {
   'remedy.auth-busy': '请一分钟后重试',
   'error.password-not-allowed': '此密码不能使用：{subject}',
   'remedy.password-not-allowed': '密码为 1 至 1024 字节，不含控制字符',
+  'error.app-password-refused': '应用密码没有变动：{subject}',
+  'remedy.app-password-refused': '请看“fengni account app-password list 地址”',
+  'error.password-hash-refused': '此密码散列不能使用：{subject}',
+  'remedy.password-hash-refused': '请用 --password-stdin 给出密码本身，或请用户设置新密码',
   'error.verifier-damaged': '用于验证密码的数据已损坏：{subject}',
   'remedy.verifier-damaged': '请重新设置密码',
 };
