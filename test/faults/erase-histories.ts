@@ -35,6 +35,8 @@ interface Known {
 interface Promised {
   messages: Map<string, Known>;
   isHeld: boolean;
+  /** times that somebody asked for the hold to be released */
+  releases: number;
   /** ids of accounts that are gone for good, with their own keys */
   purged: Map<string, KeyRef>;
 }
@@ -55,7 +57,7 @@ export interface Seen {
 export const runEraseHistory = async (seed: number): Promise<Seen> => {
   const numbers = randomNumbers(seed);
   const upTo = (bound: number): number => numbers() % bound;
-  const promised: Promised = { messages: new Map(), isHeld: false, purged: new Map() };
+  const promised: Promised = { messages: new Map(), isHeld: false, releases: 0, purged: new Map() };
   const seen: Seen = { calls: 0, erased: 0, held: 0, purged: 0, rebuilt: 0 };
   let machine = new SimFs({ seed });
   for (let life = 0; life < livesMax; life++) {
@@ -234,8 +236,10 @@ const step = async (
     case 8: {
       const di = idOf(writer, 'di');
       if (di === null) return;
+      const { releases } = promised;
       const outcome = await writer.queue.submit(addHold(di, 'why'));
-      if (outcome.kind !== 'done') return;
+      // Released already by who came right behind.
+      if (outcome.kind !== 'done' || promised.releases > releases) return;
       promised.isHeld = true;
       for (const [id, known] of promised.messages) {
         const row = index.messageById(id);
@@ -249,6 +253,7 @@ const step = async (
       const di = idOf(writer, 'di');
       if (di === null) return;
       promised.isHeld = false;
+      promised.releases += 1;
       for (const known of promised.messages.values()) known.held = false;
       await writer.queue.submit(releaseHold(di));
       break;
