@@ -14,7 +14,7 @@ import { fromLatin1, latin1 } from '#base/bytes';
 import { signDkim } from '#trust/dkim';
 import { run } from './support/clients.ts';
 import { needPrograms } from './support/debian.ts';
-import { checkDkim, txtRecords } from './support/signed-mail.ts';
+import { checkArc, checkDkim, txtRecords } from './support/signed-mail.ts';
 
 before(() => needPrograms('dkimpy', 'mail-dkim', 'opendkim-testmsg'));
 
@@ -69,7 +69,7 @@ const checkSigned = async (
 };
 
 interface Job {
-  do: 'sign' | 'verify';
+  do: 'sign' | 'verify' | 'arc-sign' | 'arc-verify';
   message: string;
   [more: string]: unknown;
 }
@@ -202,5 +202,39 @@ test('mail that we sign verifies with dkimpy and Mail::DKIM', async () => {
       { input: message },
     );
     assert.equal(stdout, 'pass', stderr);
+  }
+});
+
+test('chains that dkimpy seals, one set after the other, verify, and altered they do not', async () => {
+  const first = `Authentication-Results: mx.a.example; spf=pass smtp.mailfrom=a.example\r\n${forDkimpy[0]?.[1]}`;
+  const job = { key: pkcs1, record: rsaRecord, fields: ['from', 'to', 'subject', 'date'] };
+  const dns = txtRecords({ 's._domainkey.a.example': rsaRecord });
+  let message = first;
+  for (const count of [1, 2]) {
+    const [signed] = await dkimpy([{ do: 'arc-sign', message, ...job }]);
+    const sealed = latin1(Buffer.from(String(signed), 'base64'));
+    const result = await checkArc(fromLatin1(sealed), dns);
+    assert.deepEqual([result.result, result.reason], ['pass', null]);
+    assert.deepEqual(
+      result.sealers.map(({ instance, domain }) => `${instance} ${domain}`),
+      Array.from({ length: count }, (_, at) => `${at + 1} a.example`),
+    );
+    assert.equal(result.found?.authservId, 'mx.a.example');
+    assert.equal(result.keys.length, 1);
+    for (const [altered, reason] of [
+      [sealed.replace('Some   One', 'Same   One'), /ARC-Message-Signature \d: the signature does not fit/],
+      [`${sealed}more\r\n`, /ARC-Message-Signature \d: the body was altered/],
+      [
+        sealed.replace(/(ARC-Authentication-Results: i=1;.*?spf)=pass/s, '$1=fail'),
+        /ARC-Seal \d: the signature does not fit/,
+      ],
+    ] as const) {
+      assert.notEqual(altered, sealed);
+      const broken = await checkArc(fromLatin1(altered), dns);
+      assert.equal(broken.result, 'fail');
+      assert.match(broken.reason ?? '', reason);
+    }
+    // dkimpy seals what a field says that stands above all others.
+    message = `Authentication-Results: mx.a.example; arc=pass\r\n${sealed}`;
   }
 });

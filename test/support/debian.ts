@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 const packages = {
   curl: ['curl'],
   chromium: ['chromium'],
-  dkimpy: ['python3-dkim', 'python3-nacl', 'python3-dnspython'],
+  dkimpy: ['python3-dkim', 'python3-nacl', 'python3-authres'],
   fetchmail: ['fetchmail'],
   getmail: ['getmail6'],
   go: ['golang-go', 'golang-golang-x-mod-dev'],
@@ -48,7 +48,7 @@ export const needPrograms = (...programs: readonly DebianProgram[]): void => {
 
 /** for a program that is of no use without a library of another package */
 const probes: Readonly<Record<string, string>> = {
-  dkimpy: '/usr/bin/python3 -c "import dkim, nacl"',
+  dkimpy: '/usr/bin/python3 -c "import authres, dkim, nacl"',
   'mail-dkim': 'perl -MMail::DKIM -e 1',
   'opendkim-testmsg': 'test -x /usr/sbin/opendkim-testmsg',
   go: 'command -v go && test -e /usr/share/gocode/src/golang.org/x/mod/sumdb/note',

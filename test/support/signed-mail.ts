@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import { fromLatin1, utf8 } from '#base/bytes';
+import { type ArcResult, beginArc } from '#trust/arc';
 import { beginDkim, type DkimOutcome, SignedMessage } from '#trust/dkim';
 import { type Dns, storedDns } from '#trust/dns';
 
@@ -35,6 +36,23 @@ export const checkDkim = async (
   for (let at = 0; at < message.length; at += pieceBytes) signed.write(message.subarray(at, at + pieceBytes));
   signed.end();
   const finished = finish as (() => Promise<DkimOutcome>) | null;
+  if (finished === null) throw new Error('the header is always told');
+  return finished();
+};
+
+/** Checks the ARC chain of a message that arrives in pieces of that many octets. */
+export const checkArc = async (
+  message: Uint8Array,
+  dns: Dns,
+  { pieceBytes = message.length }: { pieceBytes?: number } = {},
+): Promise<ArcResult> => {
+  let finish: (() => Promise<ArcResult>) | null = null;
+  const signed = new SignedMessage((header, body) => {
+    finish = beginArc(header, body, { dns });
+  });
+  for (let at = 0; at < message.length; at += pieceBytes) signed.write(message.subarray(at, at + pieceBytes));
+  signed.end();
+  const finished = finish as (() => Promise<ArcResult>) | null;
   if (finished === null) throw new Error('the header is always told');
   return finished();
 };

@@ -84,7 +84,8 @@ export const parseSignature = (raw: string, kind: 'dkim' | 'arc'): ParsedSignatu
   if (bodyHash.length !== (algorithm === 'rsa-sha1' ? 20 : 32))
     return broken('bh= is not as long as its hash');
 
-  const [header, body] = parseCanonicalization(tag('c'));
+  // Where ARC has no c=, its signers mean relaxed, as for seals; RFC 8617 does not say it.
+  const [header, body] = parseCanonicalization(tag('c') ?? (kind === 'arc' ? 'relaxed/relaxed' : 'simple'));
   if (header === null || body === null)
     return broken(`the canonicalization ${shown(tag('c') ?? '')} is unknown`);
 
@@ -93,8 +94,10 @@ export const parseSignature = (raw: string, kind: 'dkim' | 'arc'): ParsedSignatu
 
   const signedFields = (tag('h') ?? '').split(':', signedFieldsMax + 1).map((name) => withoutBlanks(name));
   if (signedFields.length > signedFieldsMax) return broken(`h= has more than ${signedFieldsMax} names`);
-  if (!signedFields.every((name) => fieldName.test(name))) return broken('h= is no list of field names');
-  const names = signedFields.map((name) => name.toLowerCase());
+  // An empty name is against the grammar, and names nothing.
+  if (!signedFields.every((name) => name === '' || fieldName.test(name)))
+    return broken('h= is no list of field names');
+  const names = signedFields.filter((name) => name !== '').map((name) => name.toLowerCase());
   if (!names.includes('from')) return broken('h= does not sign From');
   if (kind === 'arc' && names.includes('arc-seal')) return broken('h= signs ARC-Seal');
 
@@ -196,8 +199,7 @@ const eaiText = (value: string): string | null => {
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true });
 const fieldName = /^[\x21-\x39\x3b-\x7e]{1,200}$/;
 
-const parseCanonicalization = (value: string | null): [Canonicalization | null, Canonicalization | null] => {
-  if (value === null) return ['simple', 'simple'];
+const parseCanonicalization = (value: string): [Canonicalization | null, Canonicalization | null] => {
   const [header, body = 'simple', more] = withoutBlanks(value).toLowerCase().split('/', 3);
   const known = (name: string | undefined): Canonicalization | null =>
     more === undefined && (name === 'simple' || name === 'relaxed') ? name : null;
