@@ -441,11 +441,7 @@ test('APPEND: streamed, flags and date kept, refused before the octets come (RFC
   assert.ok(counted.includes('imap-literal-too-big'));
   assert.match((await first.command('APPEND INBOX {3+}\r\na\0b')).tagged, /^NO/, 'NUL in a literal');
   assert.match((await first.command('APPEND INBOX ~{3+}\r\na\0b')).tagged, /^OK/, 'NUL in a literal8');
-  assert.match(
-    (await first.command('APPEND INBOX {3+}\r\nabc (\\Seen) {3+}\r\nabc')).tagged,
-    /^BAD/,
-    'MULTIAPPEND',
-  );
+  assert.match((await first.command('APPEND INBOX {3+}\r\nabc (\\Seen)')).tagged, /^BAD/);
   assert.match((await first.command('APPEND INBOX text')).tagged, /^BAD/);
   assert.match(
     (await first.command('APPEND {5+}\r\ninbox {3+}\r\nabc')).tagged,

@@ -394,8 +394,10 @@ test('APPEND: a nearly full disk refuses before the literal, and a large message
   assert(granted.kind === 'granted');
   const facts = { flags: [], internalDateMs: null, sizeBytes: 700_000, binary: false };
   const append = async (during: (sent: number) => void = () => {}) => {
-    const begun = await granted.account.append('INBOX', facts);
-    if (begun.kind === 'refused') return begun;
+    const begun = await granted.account.append('INBOX');
+    assert(begun.kind === 'ready');
+    const taken = await begun.sink.begin(facts);
+    if (taken.kind === 'refused') return taken;
     const octets = letter(facts.sizeBytes);
     for (let at = 0; at < octets.length; at += 50_000) {
       await begun.sink.write(octets.slice(at, at + 50_000));

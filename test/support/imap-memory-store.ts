@@ -245,30 +245,34 @@ class MemorySession implements AccountSession {
     return { kind: 'selected', mailbox: new MemorySelected(this.#account, mailbox) };
   }
 
-  async append(
-    name: string,
-    message: { flags: readonly string[]; internalDateMs: number | null; sizeBytes: number },
-  ): Promise<{ kind: 'ready'; sink: AppendSink } | Refused> {
+  async append(name: string): Promise<{ kind: 'ready'; sink: AppendSink } | Refused> {
     await this.#account.pause();
     const account = this.#account;
     const mailbox = account.mailboxes.get(name);
     if (mailbox === undefined) return refused('TRYCREATE', 'There is no such mailbox');
-    const pieces: Uint8Array[] = [];
+    const messages: { flags: readonly string[]; internalDateMs: number | null; pieces: Uint8Array[] }[] = [];
     return {
       kind: 'ready',
       sink: {
+        begin: async ({ flags, internalDateMs }) => {
+          await account.pause();
+          messages.push({ flags, internalDateMs, pieces: [] });
+          return done;
+        },
         write: (octets) => {
-          pieces.push(new Uint8Array(octets));
+          messages.at(-1)?.pieces.push(new Uint8Array(octets));
         },
         commit: async () => {
           await account.pause();
           if (account.mailboxes.get(name) !== mailbox)
             return refused('TRYCREATE', 'There is no such mailbox');
-          const uid = account.add(name, Buffer.concat(pieces), message.flags, message.internalDateMs);
-          return { kind: 'done', uidValidity: mailbox.state.uidValidity, uid };
+          const uids = messages.map(({ pieces, flags, internalDateMs }) =>
+            account.add(name, Buffer.concat(pieces), flags, internalDateMs),
+          );
+          return { kind: 'done', uidValidity: mailbox.state.uidValidity, uids };
         },
         abort: () => {
-          pieces.length = 0;
+          messages.length = 0;
         },
       },
     };

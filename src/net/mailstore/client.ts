@@ -66,6 +66,15 @@ export const createMailstoreClient = (options: {
       const encoded = encodeMessageParams(message);
       return call('append', { ...request, message: encoded.params }, encoded.attachments);
     },
+    appendAll: ({ messages, ...request }) => {
+      const attachments: Uint8Array[] = [];
+      const encoded = messages.map(({ message, ...more }) => {
+        const one = encodeMessageParams(message);
+        attachments.push(...one.attachments);
+        return { ...more, message: one.params, attachments: one.attachments.length };
+      });
+      return call('appendAll', { ...request, messages: encoded }, attachments);
+    },
     createMailbox: (request) => call('createMailbox', request),
     deleteMailbox: (request) => call('deleteMailbox', request),
     renameMailbox: (request) => call('renameMailbox', request),

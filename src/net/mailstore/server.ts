@@ -1,5 +1,5 @@
 import type { IpcHandler, IpcPeer } from '#net/ipc';
-import type { MailstoreChange, MailstoreWriter } from '#services/mailstore';
+import type { AddedMessage, MailstoreChange, MailstoreWriter } from '#services/mailstore';
 import { decodeMessageParams, decodeRecipients, type MessageParams, type RecipientParams } from './wire.ts';
 
 type Request<Method extends keyof MailstoreWriter> = Parameters<MailstoreWriter[Method]>[0];
@@ -57,6 +57,25 @@ export const mailstoreMethods = (
     append: async ({ message, ...request }: Request<'append'> & { message: MessageParams }, attachments) => ({
       result: await writer.append({ ...request, message: decodeMessageParams(message, attachments) }),
     }),
+    appendAll: async (
+      {
+        messages,
+        ...request
+      }: Omit<Request<'appendAll'>, 'messages'> & {
+        messages: readonly (Omit<AddedMessage, 'message'> & {
+          message: MessageParams;
+          attachments: number;
+        })[];
+      },
+      attachments,
+    ) => {
+      let at = 0;
+      const decoded = messages.map(({ message, attachments: count, ...more }) => {
+        at += count;
+        return { ...more, message: decodeMessageParams(message, attachments.slice(at - count, at)) };
+      });
+      return { result: await writer.appendAll({ ...request, messages: decoded }) };
+    },
     createMailbox: simple('createMailbox'),
     deleteMailbox: simple('deleteMailbox'),
     renameMailbox: simple('renameMailbox'),

@@ -28,7 +28,8 @@ export class ImapServer {
 
   /** What is announced, in one place: everything here has its tests. */
   capabilities(secure: boolean, canStartTls: boolean, authenticated: boolean, isBound = false): string {
-    const names = ['IMAP4rev1', 'LITERAL+', 'SASL-IR'];
+    // RFC 7888 §5: LITERAL- is never announced beside LITERAL+, which allows all that it does
+    const names = ['IMAP4rev1', 'IMAP4rev2', 'LITERAL+', 'SASL-IR'];
     if (!authenticated) {
       if (secure) {
         const hasAppPasswords =
@@ -38,7 +39,16 @@ export class ImapServer {
     }
     names.push('ID', 'ENABLE', 'IDLE', 'NAMESPACE', 'UNSELECT', 'UIDPLUS', 'CHILDREN', 'SPECIAL-USE');
     names.push('CREATE-SPECIAL-USE', 'LIST-EXTENDED', 'LIST-STATUS', 'STATUS=SIZE', 'CONDSTORE', 'QRESYNC');
-    names.push('ESEARCH', 'SEARCHRES', 'BINARY', 'OBJECTID', 'SAVEDATE', 'PREVIEW', 'UTF8=ACCEPT');
+    names.push(
+      'MULTIAPPEND',
+      'ESEARCH',
+      'SEARCHRES',
+      'BINARY',
+      'OBJECTID',
+      'SAVEDATE',
+      'PREVIEW',
+      'UTF8=ACCEPT',
+    );
     names.push(`APPENDLIMIT=${this.appendBytesMax}`);
     if (this.options.move) names.push('MOVE');
     return names.join(' ');

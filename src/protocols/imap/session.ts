@@ -14,6 +14,7 @@ import { bad, no, ok, type Reply, refusal } from './reply.ts';
 import type { ImapServer } from './server.ts';
 import type { AccountSession, AppendSink, Credentials, Refused, SelectedMailbox } from './store.ts';
 import type { ImapTransport } from './transport.ts';
+import { wireSet } from './wire.ts';
 
 const limitsBeforeLogin: ReaderLimits = { lineBytesMax: 8 * 1024, literalBytesMax: 8 * 1024 };
 const limitsAfterLogin: ReaderLimits = { lineBytesMax: 64 * 1024, literalBytesMax: 64 * 1024 };
@@ -29,7 +30,11 @@ const noScram: Refused = { kind: 'refused', code: 'CANNOT', text: 'Only password
 interface RunningAppend {
   readonly tag: string;
   readonly sink: AppendSink;
+  /** of the message that comes now */
   readonly binary: boolean;
+  readonly isUtf8: boolean;
+  /** how much of the command's text has been read */
+  readonly readLength: number;
   refused: Reply | null;
 }
 
@@ -498,10 +503,9 @@ export class ImapSession implements CommandSession, MailboxListener {
     const { text, literals } = event;
     const append = this.#append;
     if (append !== null) {
-      if (append.refused === null) append.sink.abort();
+      if (append.refused === null) return this.#appendNext(event, append);
       this.#append = null;
-      const reply = append.refused ?? bad('One message at a time: something follows it');
-      this.#afterDiscard = { tag: append.tag, reply };
+      this.#afterDiscard = { tag: append.tag, reply: append.refused };
       this.#reader.refuseLiteral();
       return null;
     }
@@ -526,10 +530,39 @@ export class ImapSession implements CommandSession, MailboxListener {
       args.tag();
       args.space();
       args.word();
-      return appendMessage(this, args, event.sizeBytes, event.binary, (sink) => {
-        this.#append = { tag, sink, binary: event.binary, refused: null };
-      });
+      return appendMessage(this, args, event, null, (sink, isUtf8) =>
+        this.#appendReady(event, tag, sink, isUtf8),
+      );
     });
+    this.#appendAnswer(event, tag, reply);
+  }
+
+  /** The next message of the same command. @source RFC 3502 */
+  async #appendNext(event: ReaderEvent & { kind: 'literal' }, append: RunningAppend): Promise<void> {
+    const { tag, sink } = append;
+    this.#append = null;
+    const reply = await this.#guard(async () => {
+      const args = new Arguments(event.text.slice(append.readLength), []);
+      args.expect(literalMark);
+      if (append.isUtf8) args.expect(')');
+      return appendMessage(this, args, event, sink, (_sink, isUtf8) =>
+        this.#appendReady(event, tag, sink, isUtf8),
+      );
+    });
+    if (reply !== null) sink.abort();
+    this.#appendAnswer(event, tag, reply);
+  }
+
+  #appendReady(
+    event: ReaderEvent & { kind: 'literal' },
+    tag: string,
+    sink: AppendSink,
+    isUtf8: boolean,
+  ): void {
+    this.#append = { tag, sink, binary: event.binary, isUtf8, readLength: event.text.length, refused: null };
+  }
+
+  #appendAnswer(event: ReaderEvent & { kind: 'literal' }, tag: string, reply: Reply | null): void {
     if (this.#closed) {
       this.#append?.sink.abort();
       this.#append = null;
@@ -566,9 +599,10 @@ export class ImapSession implements CommandSession, MailboxListener {
     const append = this.#append;
     if (append === null) return;
     this.#append = null;
-    if (!text.endsWith(literalMark)) {
+    const rest = text.slice(append.readLength);
+    if (rest !== (append.isUtf8 ? `${literalMark})` : literalMark)) {
       if (append.refused === null) append.sink.abort();
-      this.#reply(append.tag, append.refused ?? bad('One message at a time: something follows it'));
+      this.#reply(append.tag, append.refused ?? bad('Something follows the message'));
       return;
     }
     const reply =
@@ -576,7 +610,7 @@ export class ImapSession implements CommandSession, MailboxListener {
       (await this.#guard(async () => {
         const outcome = await append.sink.commit();
         return outcome.kind === 'done'
-          ? ok('Appended', `APPENDUID ${outcome.uidValidity} ${outcome.uid}`)
+          ? ok('Appended', `APPENDUID ${outcome.uidValidity} ${wireSet(outcome.uids)}`)
           : refusal(outcome);
       }));
     if (reply !== null) await this.#finish(append.tag, reply, 'all', false);

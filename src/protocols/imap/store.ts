@@ -99,8 +99,8 @@ export interface AccountSession {
   subscribe(name: string, subscribed: boolean): Promise<Done | Refused>;
   status(name: string): Promise<MailboxStatus | Refused>;
   select(name: string, readOnly: boolean): Promise<{ kind: 'selected'; mailbox: SelectedMailbox } | Refused>;
-  /** asked before the octets are: refuses a missing mailbox (`TRYCREATE`), a size (`TOOBIG`) or a quota (`OVERQUOTA`) */
-  append(name: string, message: AppendedMessage): Promise<{ kind: 'ready'; sink: AppendSink } | Refused>;
+  /** refuses a missing mailbox (`TRYCREATE`) */
+  append(name: string): Promise<{ kind: 'ready'; sink: AppendSink } | Refused>;
   close(): void;
 }
 
@@ -113,12 +113,14 @@ export interface AppendedMessage {
   readonly binary: boolean;
 }
 
-/** Takes one message's octets as they come. After a refusal the rest is written all the same and dropped. */
+/** Takes messages one after the other, each message's octets as they come. After a refusal nothing is stored. */
 export interface AppendSink {
+  /** the one before is complete; asked before the octets are: refuses a size (`TOOBIG`), a number (`LIMIT`) or a quota */
+  begin(message: AppendedMessage): Promise<Done | Refused>;
   /** a promise: wait for it before the next; `octets` are the sink's only until it is fulfilled */
   write(octets: Uint8Array): void | Promise<void>;
-  /** resolves when the message is durable */
-  commit(): Promise<{ kind: 'done'; uidValidity: number; uid: number } | Refused>;
+  /** resolves when all messages are durable, or none is */
+  commit(): Promise<{ kind: 'done'; uidValidity: number; uids: readonly number[] } | Refused>;
   /** the client went away, or sent what is refused: nothing is stored */
   abort(): void;
 }

@@ -1,6 +1,5 @@
 import {
   type AccountSession,
-  type AppendedMessage,
   type AppendSink,
   type Done,
   type MailboxInfo,
@@ -12,7 +11,7 @@ import {
   systemFlag,
 } from '#protocols/imap';
 import type { MailboxRow } from '#store/index';
-import { beginAppend } from './append.ts';
+import { MessageAppend } from './append.ts';
 import type { MailboxesContext, SessionFacts } from './context.ts';
 import { OpenMailbox } from './open-mailbox.ts';
 
@@ -137,13 +136,10 @@ export class MailboxAccount implements AccountSession {
     return { kind: 'selected', mailbox: new OpenMailbox(this.#context, shared) };
   }
 
-  async append(
-    name: string,
-    message: AppendedMessage,
-  ): Promise<{ kind: 'ready'; sink: AppendSink } | Refused> {
+  async append(name: string): Promise<{ kind: 'ready'; sink: AppendSink } | Refused> {
     const row = this.#row(name);
     if (row === null) return noSuchMailbox('TRYCREATE');
-    return beginAppend(this.#context, this.accountId, row.id, message, this.#facts);
+    return { kind: 'ready', sink: new MessageAppend(this.#context, this.accountId, row.id, this.#facts) };
   }
 
   readonly close: () => void;

@@ -1,121 +1,182 @@
 import { utf8 } from '#base/bytes';
 import { FengniError } from '#base/errors';
-import type { AppendedMessage, AppendSink, Refused } from '#protocols/imap';
-import { createMessageParser, createMessageSealer, ownFileBytesMin } from '#services/mailstore';
+import type { AppendedMessage, AppendSink, Done, Refused } from '#protocols/imap';
+import {
+  type AddedMessage,
+  createMessageParser,
+  createMessageSealer,
+  ownFileBytesMin,
+  type SealedMessage,
+} from '#services/mailstore';
 import { encodeAuthentication, encodeSession } from '#trust/seal';
 import type { MailboxesContext, SessionFacts } from './context.ts';
 
+/** messages of one command */
+const messagesMax = 500;
+/** octets of one command that are in memory until it ends; a large message is in the spool */
+const commandBytesMax = 16 * 1024 * 1024;
+
 /**
- * Hashes, encrypts and parses a message as it comes, then hands it to the writer.
+ * Hashes, encrypts and parses messages as they come, then hands them to the writer, all in one group.
  *
  * An added message has no trace fields, no envelope and no recipients (FORMATS §4, §5): what was uploaded is what comes back.
  */
-export const beginAppend = (
-  context: MailboxesContext,
-  account: string,
-  mailbox: string,
-  message: AppendedMessage,
-  { key, connection }: SessionFacts,
-): { kind: 'ready'; sink: AppendSink } | Refused => {
-  const { clock, held, logger, random, writer, shared } = context;
-  if (context.isDiskNearlyFull?.() === true) return diskNearlyFull;
-  // What a large one has in memory at once is bounded: the rest is in the spool.
-  const heldBytes = context.large === null ? message.sizeBytes : Math.min(message.sizeBytes, largeHeldBytes);
-  if (!held.hold(heldBytes)) {
-    return {
-      kind: 'refused',
-      code: 'UNAVAILABLE',
-      text: 'Too many messages are being stored, try again later',
-    };
+export class MessageAppend implements AppendSink {
+  readonly #context: MailboxesContext;
+  readonly #account: string;
+  readonly #mailbox: string;
+  readonly #facts: SessionFacts;
+  #heldBytes = 0;
+  #isOver = false;
+  #refused: Refused | null = null;
+  #current: { message: AppendedMessage; sealer: Sealer; parser: Parser } | null = null;
+  readonly #sealers: Sealer[] = [];
+  readonly #sealed: AddedMessage[] = [];
+
+  constructor(context: MailboxesContext, account: string, mailbox: string, facts: SessionFacts) {
+    this.#context = context;
+    this.#account = account;
+    this.#mailbox = mailbox;
+    this.#facts = facts;
   }
-  let isHeld = true;
-  const release = (): void => {
-    if (isHeld) held.release(heldBytes);
-    isHeld = false;
-  };
-  const sealer = createMessageSealer(random, context.large);
-  const parser = createMessageParser();
-  let isOver = false;
-  const discard = async (): Promise<void> => {
-    if (isOver) return;
-    isOver = true;
-    release();
-    await sealer.discard().catch((error: unknown) => {
-      // What stays behind is removed when this process starts again.
-      logger.warn('spool file not removed', {
-        code: error instanceof FengniError ? error.code : String(error),
-      });
+
+  async begin(message: AppendedMessage): Promise<Done | Refused> {
+    await this.#end();
+    if (this.#refused !== null) return this.#refused;
+    const { held, random, large } = this.#context;
+    if (this.#context.isDiskNearlyFull?.() === true) return this.#refuse(diskNearlyFull);
+    // What a large one has in memory at once is bounded: the rest is in the spool.
+    const heldBytes = large === null ? message.sizeBytes : Math.min(message.sizeBytes, largeHeldBytes);
+    const isFirst = this.#sealed.length === 0;
+    if (this.#sealed.length === messagesMax || (!isFirst && this.#heldBytes + heldBytes > commandBytesMax)) {
+      return this.#refuse({ kind: 'refused', code: 'LIMIT', text: 'That is too much for one command' });
+    }
+    if (!held.hold(heldBytes)) return this.#refuse(tooMuchAtOnce);
+    this.#heldBytes += heldBytes;
+    const sealer = createMessageSealer(random, large);
+    this.#sealers.push(sealer);
+    this.#current = { message, sealer, parser: createMessageParser() };
+    return { kind: 'done' };
+  }
+
+  write(octets: Uint8Array): void | Promise<void> {
+    const current = this.#current;
+    if (this.#isOver || this.#refused !== null || current === null) return;
+    const { sealer, parser } = current;
+    // A large message that began in time stops as well: what is left of the disk is for what was promised.
+    if (sealer.sizeBytes > ownFileBytesMin && this.#context.isDiskNearlyFull?.() === true) {
+      this.#refused = diskNearlyFull;
+      return this.#discard();
+    }
+    const written = sealer.write(octets);
+    parser.write(octets);
+    return written?.catch((error: unknown) => this.#spoolFailed(error));
+  }
+
+  async commit(): Promise<{ kind: 'done'; uidValidity: number; uids: readonly number[] } | Refused> {
+    let isStored = false;
+    try {
+      await this.#end();
+      if (this.#refused !== null) return this.#refused;
+      const { writer, shared } = this.#context;
+      const request = { account: this.#account, mailbox: this.#mailbox, origin: '' };
+      const [first, ...more] = this.#sealed;
+      if (first === undefined) throw new Error('no message was begun');
+      const outcome =
+        more.length === 0
+          ? await writer.append({ ...request, ...first })
+          : await writer.appendAll({ ...request, messages: this.#sealed });
+      isStored = outcome.kind === 'done';
+      if (outcome.kind === 'refused') {
+        return outcome.code === 'NONEXISTENT' ? { ...outcome, code: 'TRYCREATE' } : outcome;
+      }
+      shared.loaded(this.#mailbox)?.follow(outcome.modSeq, null);
+      const uids = 'uids' in outcome ? outcome.uids : [outcome.uid];
+      return { kind: 'done', uidValidity: outcome.uidValidity, uids };
+    } finally {
+      if (isStored) this.#release();
+      else await this.#discard();
+    }
+  }
+
+  abort(): void {
+    void this.#discard();
+  }
+
+  /** The message that was begun is complete. */
+  async #end(): Promise<void> {
+    const current = this.#current;
+    this.#current = null;
+    if (current === null || this.#refused !== null || this.#isOver) return;
+    const { message, sealer, parser } = current;
+    await sealer.complete().catch((error: unknown) => this.#spoolFailed(error));
+    if (this.#refused !== null) return;
+    const { key, connection } = this.#facts;
+    const sealed: SealedMessage = sealer.seal({
+      kind: 'added',
+      evidence: {
+        env: utf8(''),
+        ses: encodeSession({
+          peer: connection.peer.address,
+          port: connection.peer.port,
+          protocol: 'IMAP',
+          account: key,
+          ...(connection.tls === null ? {} : { tls: connection.tls }),
+          timeMs: this.#context.clock.nowMs(),
+        }),
+        aut: encodeAuthentication({ results: [], keys: [] }),
+      },
+      prefix: new Uint8Array(0),
+      rcp: null,
+      parsed: parser.end(),
     });
-  };
-  let refused: Refused | null = null;
-  const spoolFailed = async (error: unknown): Promise<void> => {
-    await discard();
+    this.#sealed.push({ message: sealed, flags: message.flags, dateMs: message.internalDateMs });
+  }
+
+  #refuse(refused: Refused): Refused {
+    this.#refused = refused;
+    return refused;
+  }
+
+  #release(): void {
+    this.#context.held.release(this.#heldBytes);
+    this.#heldBytes = 0;
+  }
+
+  async #discard(): Promise<void> {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#release();
+    this.#sealed.length = 0;
+    for (const sealer of this.#sealers) {
+      await sealer.discard().catch((error: unknown) => {
+        // What stays behind is removed when this process starts again.
+        this.#context.logger.warn('spool file not removed', {
+          code: error instanceof FengniError ? error.code : String(error),
+        });
+      });
+    }
+  }
+
+  async #spoolFailed(error: unknown): Promise<void> {
+    await this.#discard();
     if (!(error instanceof FengniError)) throw error;
-    logger.warn('spool cannot be written', { code: error.code });
-    refused = error.code === 'disk-full' ? diskNearlyFull : notNow;
-  };
-  const sink: AppendSink = {
-    write: (octets) => {
-      if (isOver) return;
-      // A large message that began in time stops as well: what is left of the disk is for what was promised.
-      if (sealer.sizeBytes > ownFileBytesMin && context.isDiskNearlyFull?.() === true) {
-        refused = diskNearlyFull;
-        return discard();
-      }
-      const written = sealer.write(octets);
-      parser.write(octets);
-      return written?.catch(spoolFailed);
-    },
-    commit: async () => {
-      if (refused !== null) return refused;
-      let isStored = false;
-      try {
-        await sealer.complete().catch(spoolFailed);
-        if (refused !== null) return refused;
-        const sealed = sealer.seal({
-          kind: 'added',
-          evidence: {
-            env: utf8(''),
-            ses: encodeSession({
-              peer: connection.peer.address,
-              port: connection.peer.port,
-              protocol: 'IMAP',
-              account: key,
-              ...(connection.tls === null ? {} : { tls: connection.tls }),
-              timeMs: clock.nowMs(),
-            }),
-            aut: encodeAuthentication({ results: [], keys: [] }),
-          },
-          prefix: new Uint8Array(0),
-          rcp: null,
-          parsed: parser.end(),
-        });
-        const outcome = await writer.append({
-          account,
-          mailbox,
-          message: sealed,
-          flags: message.flags,
-          dateMs: message.internalDateMs,
-          origin: '',
-        });
-        isStored = outcome.kind === 'done';
-        if (outcome.kind === 'refused') {
-          return outcome.code === 'NONEXISTENT' ? { ...outcome, code: 'TRYCREATE' } : outcome;
-        }
-        shared.loaded(mailbox)?.follow(outcome.modSeq, null);
-        return { kind: 'done', uidValidity: outcome.uidValidity, uid: outcome.uid };
-      } finally {
-        if (isStored) release();
-        else await discard();
-      }
-    },
-    abort: () => void discard(),
-  };
-  return { kind: 'ready', sink };
-};
+    this.#context.logger.warn('spool cannot be written', { code: error.code });
+    this.#refused = error.code === 'disk-full' ? diskNearlyFull : notNow;
+  }
+}
+
+type Sealer = ReturnType<typeof createMessageSealer>;
+type Parser = ReturnType<typeof createMessageParser>;
 
 /** ciphertext for one write, the chunk that is being made, and what network and cipher have under way */
 const largeHeldBytes = 512 * 1024;
+
+const tooMuchAtOnce: Refused = {
+  kind: 'refused',
+  code: 'UNAVAILABLE',
+  text: 'Too many messages are being stored, try again later',
+};
 
 const notNow: Refused = {
   kind: 'refused',

@@ -6,7 +6,9 @@
  */
 export { createMessageParser, type MessageParser } from './message-parser.ts';
 export type {
+  AddedMessage,
   Appended,
+  AppendedAll,
   Copied,
   Delivered,
   MailstoreChange,

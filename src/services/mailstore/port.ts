@@ -34,6 +34,22 @@ export interface Appended {
   modSeq: number;
 }
 
+/** One message of several that a client puts into a mailbox. */
+export interface AddedMessage {
+  message: SealedMessage;
+  /** without `\Recent` */
+  flags: readonly string[];
+  /** INTERNALDATE; null for the time of acceptance */
+  dateMs: number | null;
+}
+
+export interface AppendedAll {
+  uids: readonly number[];
+  uidValidity: number;
+  /** of the last one */
+  modSeq: number;
+}
+
 export interface Copied {
   targetMailbox: string;
   uidValidity: number;
@@ -88,6 +104,13 @@ export interface MailstoreWriter {
     dateMs: number | null;
     origin: string;
   }): Promise<MailstoreOutcome<Appended>>;
+  /** several at once, in this order: all or none; as `append` */
+  appendAll(request: {
+    account: string;
+    mailbox: string;
+    messages: readonly AddedMessage[];
+    origin: string;
+  }): Promise<MailstoreOutcome<AppendedAll>>;
   createMailbox(request: {
     account: string;
     /** NFC, levels separated by `/`; missing upper levels are made too */

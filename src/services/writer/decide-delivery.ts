@@ -1,4 +1,11 @@
-import type { Appended, Delivered, SealedMessage, SealedRecipient } from '#services/mailstore';
+import type {
+  AddedMessage,
+  Appended,
+  AppendedAll,
+  Delivered,
+  SealedMessage,
+  SealedRecipient,
+} from '#services/mailstore';
 import { flagBits, idOf } from '#store/index';
 import { type Decision, noSuchMailbox, refused } from './decision.ts';
 import { recipientProof } from './group-draft.ts';
@@ -57,57 +64,129 @@ export const append = (request: {
   flags: readonly string[];
   dateMs: number | null;
   origin: string;
-}): Decision<Appended> => ({
-  accounts: [request.account],
+}): Decision<Appended> => {
+  const { account, mailbox, origin, ...message } = request;
+  const { decide, ...all } = added({ account, mailbox, messages: [message], origin });
+  return {
+    ...all,
+    decide: (context) => {
+      const outcome = decide(context);
+      if (outcome.kind === 'refused') return outcome;
+      const [first] = outcome.messages;
+      if (first === undefined) throw new Error('one message was asked for');
+      return { kind: 'done', uidValidity: outcome.uidValidity, ...first };
+    },
+  };
+};
+
+/** Several of them, all or none. @source RFC 3502 */
+export const appendAll = (request: {
+  account: string;
+  mailbox: string;
+  messages: readonly AddedMessage[];
+  origin: string;
+}): Decision<AppendedAll> => {
+  const { decide, ...all } = added(request);
+  return {
+    ...all,
+    decide: (context) => {
+      const outcome = decide(context);
+      if (outcome.kind === 'refused') return outcome;
+      const { messages, uidValidity } = outcome;
+      return {
+        kind: 'done',
+        uidValidity,
+        uids: messages.map(({ uid }) => uid),
+        modSeq: messages.at(-1)?.modSeq ?? 0,
+      };
+    },
+  };
+};
+
+const added = ({
+  account,
+  mailbox,
+  messages,
+  origin,
+}: {
+  account: string;
+  mailbox: string;
+  messages: readonly AddedMessage[];
+  origin: string;
+}): Decision<{ uidValidity: number; messages: { uid: number; emailId: string; modSeq: number }[] }> => ({
+  accounts: [account],
   // New keywords are counted against the mailbox's limit, which needs its row.
-  reads: flagBits(request.flags).keywords.length > 0 ? 'rows' : 'counters',
-  bytes: bytesInFrame(request.message) + 2_048,
+  reads: messages.some(({ flags }) => flagBits(flags).keywords.length > 0) ? 'rows' : 'counters',
+  bytes: messages.reduce((sum, { message }) => sum + bytesInFrame(message) + 2_048, 0),
   decide: ({ draft, state, index, notify }) => {
-    const { account, mailbox, message, flags } = request;
     const before = state.mailbox(mailbox);
     if (before === null || before.account !== account) return noSuchMailbox;
-    if (tooManyKeywords(flags, index.mailbox(mailbox)?.keywords ?? [])) {
+    const keywords = index.mailbox(mailbox)?.keywords ?? [];
+    if (
+      tooManyKeywords(
+        messages.flatMap(({ flags }) => flags),
+        keywords,
+      )
+    ) {
       return refused('LIMIT', `No more than ${keywordsMax} keywords in a mailbox`);
     }
-    const known = new Set(index.mailbox(mailbox)?.keywords.map((keyword) => keyword.toLowerCase()));
-    const fresh = flagBits(flags).keywords.filter((keyword) => !known.has(keyword.toLowerCase()));
     const { key } = state.account(account);
     if (key === null) return noSuchMailbox;
-    const { seq } = draft.message(message);
-    if (fresh.length > 0) {
-      // The copy's own frame may be erased one day; that the mailbox has these keywords, and in which order, stays known.
-      draft.state(
-        { id: account, key },
-        {
-          mailbox,
-          modSeq: state.nextModSeq(account, draft.nextSeq),
-          actor: 'owner',
-          change: { op: 'flags', mode: 'add', flags: fresh, uids: String(before.uidNext) },
-        },
-      );
-    }
-    const at = draft.nextSeq;
-    const modSeq = state.nextModSeq(account, at);
-    const uid = state.takeUid(mailbox);
-    const emailId = idOf('e', at);
-    draft.deliver({
-      account,
-      messageSeq: seq,
-      emailId,
-      threadId: index.findThread(account, message.parsed.threadKeys) ?? idOf('t', at),
-      address: '',
-      prefix: new Uint8Array(0),
-      mailbox,
-      uid,
-      modSeq,
-      dateMs: request.dateMs ?? draft.timeMs,
-      flags,
-      uidl: uidlOf(before.uidValidity, uid),
-      recipient: null,
+    const known = new Set(keywords.map((keyword) => keyword.toLowerCase()));
+    // A thread that began with an earlier one of these is not in the index yet.
+    const threads = new Map<string, string>();
+    const done = messages.map(({ message, flags, dateMs }) => {
+      const fresh = flagBits(flags).keywords.filter((keyword) => !known.has(keyword.toLowerCase()));
+      for (const keyword of fresh) known.add(keyword.toLowerCase());
+      const { seq } = draft.message(message);
+      if (fresh.length > 0) {
+        // The copy's own frame may be erased one day; that the mailbox has these keywords, and in which order, stays known.
+        draft.state(
+          { id: account, key },
+          {
+            mailbox,
+            modSeq: state.nextModSeq(account, draft.nextSeq),
+            actor: 'owner',
+            change: {
+              op: 'flags',
+              mode: 'add',
+              flags: fresh,
+              uids: String(state.mailbox(mailbox)?.uidNext ?? before.uidNext),
+            },
+          },
+        );
+      }
+      const at = draft.nextSeq;
+      const modSeq = state.nextModSeq(account, at);
+      const uid = state.takeUid(mailbox);
+      const emailId = idOf('e', at);
+      const { threadKeys } = message.parsed;
+      const earlier = threadKeys.find((each) => threads.has(each));
+      const threadId =
+        index.findThread(account, threadKeys) ??
+        (earlier === undefined ? undefined : threads.get(earlier)) ??
+        idOf('t', at);
+      for (const each of threadKeys) if (!threads.has(each)) threads.set(each, threadId);
+      draft.deliver({
+        account,
+        messageSeq: seq,
+        emailId,
+        threadId,
+        address: '',
+        prefix: new Uint8Array(0),
+        mailbox,
+        uid,
+        modSeq,
+        dateMs: dateMs ?? draft.timeMs,
+        flags,
+        uidl: uidlOf(before.uidValidity, uid),
+        recipient: null,
+      });
+      notify({ account, mailbox, modSeq, origin });
+      return { uid, emailId, modSeq };
     });
     state.touched.add(account);
-    notify({ account, mailbox, modSeq, origin: request.origin });
-    return { kind: 'done', uid, uidValidity: before.uidValidity, emailId, modSeq };
+    return { kind: 'done', uidValidity: before.uidValidity, messages: done };
   },
 });
 

@@ -19,7 +19,7 @@ import { encodeLeaf, encodeOrigin, leafHash, parseCheckpoint, parseLeaf } from '
 import { createAddresses } from './addresses.ts';
 import { catchUp } from './catch-up.ts';
 import { type CommitQueue, createCommitQueue } from './commit-queue.ts';
-import { append, deliver } from './decide-delivery.ts';
+import { append, appendAll, deliver } from './decide-delivery.ts';
 import { isHeld } from './decide-erase.ts';
 import { changeFlags, copy, expunge } from './decide-flags.ts';
 import { createMailbox, deleteMailbox, markRecent, renameMailbox, subscribe } from './decide-mailboxes.ts';
@@ -233,6 +233,13 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
     deliver: (message, recipients) =>
       ownFiles.with(message, () => queue.submit(deliver(message, recipients))),
     append: (request) => ownFiles.with(request.message, () => queue.submit(append(request))),
+    appendAll: (request) =>
+      request.messages.reduceRight<() => ReturnType<MailstoreWriter['appendAll']>>(
+        (submit, { message }) =>
+          () =>
+            ownFiles.with(message, submit),
+        () => queue.submit(appendAll(request)),
+      )(),
     createMailbox: (request) => queue.submit(createMailbox(request)),
     deleteMailbox: (request) => queue.submit(deleteMailbox(request)),
     renameMailbox: (request) => queue.submit(renameMailbox(request)),

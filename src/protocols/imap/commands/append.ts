@@ -14,21 +14,29 @@ export const append: Command = {
   run: () => bad('The message comes as a literal'),
 };
 
+export interface AnnouncedMessage {
+  readonly sizeBytes: number;
+  /** a literal8 */
+  readonly binary: boolean;
+}
+
 /**
- * The arguments before the message's literal, and whether the account takes it.
+ * The arguments before a message's literal, and whether the account takes it.
  *
- * @param ready gets the sink for the literal's octets
+ * @param open the command's sink; null for its first message
+ * @param ready gets the sink for the literal's octets; `isUtf8`: a parenthesis closes behind it (RFC 6855 §4)
  * @returns null when it was called
- * @source RFC 9051 §6.3.12
+ * @source RFC 9051 §6.3.12, RFC 3502 (several messages), RFC 6855 §4
  */
 export const appendMessage = async (
   session: CommandSession,
   args: Arguments,
-  sizeBytes: number,
-  binary: boolean,
-  ready: (sink: AppendSink) => void,
+  announced: AnnouncedMessage,
+  open: AppendSink | null,
+  ready: (sink: AppendSink, isUtf8: boolean) => void,
 ): Promise<Reply | null> => {
-  const target = mailboxArgument(session, args);
+  const { sizeBytes } = announced;
+  const target = open === null ? mailboxArgument(session, args) : null;
   args.space();
   let flags: string[] = [];
   if (args.peek === '(') {
@@ -40,18 +48,36 @@ export const appendMessage = async (
     internalDateMs = args.dateTime();
     args.space();
   }
-  if (binary) args.expect('~');
+  let isUtf8 = false;
+  if (args.peek.toUpperCase() === 'U') {
+    if (args.word() !== 'UTF8') args.fail('the message is missing');
+    if (!session.features.utf8) args.fail('ENABLE UTF8=ACCEPT comes first');
+    args.space();
+    args.expect('(');
+    isUtf8 = true;
+  }
+  if (announced.binary) args.expect('~');
+  else if (isUtf8) args.fail('a message in UTF-8 comes as a literal8');
   args.end();
   const { account, server } = session;
   if (account === null) return no('Log in first');
-  if (target.kind === 'refused') return refusal(target);
+  if (target?.kind === 'refused') return refusal(target);
   if (sizeBytes === 0) return no('There is no message in it', 'CANNOT');
   if (sizeBytes > server.appendBytesMax) {
     server.options.count('imap-literal-too-big');
     return no('The message is too big', 'TOOBIG');
   }
-  const outcome = await account.append(target.name, { flags, internalDateMs, sizeBytes, binary });
-  if (outcome.kind === 'refused') return refusal(outcome);
-  ready(outcome.sink);
+  let sink = open;
+  if (sink === null) {
+    const outcome = await account.append(target?.name ?? '');
+    if (outcome.kind === 'refused') return refusal(outcome);
+    sink = outcome.sink;
+  }
+  const outcome = await sink.begin({ flags, internalDateMs, sizeBytes, binary: announced.binary });
+  if (outcome.kind === 'refused') {
+    sink.abort();
+    return refusal(outcome);
+  }
+  ready(sink, isUtf8);
   return null;
 };
