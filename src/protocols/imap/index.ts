@@ -1,7 +1,8 @@
 /**
  * The server's side of IMAP4rev1 with the extensions of `ImapServer.capabilities`, without sockets and without storage.
  *
- * RFC 3501 with RFC 9051 where it says more; RFC 2177, 2342, 2971, 3348, 3691, 4315, 4959, 5161, 6154, 6851, 7888.
+ * RFC 3501 and RFC 9051; RFC 2177, 2342, 2971, 3348, 3502, 3516, 3691, 4315, 4731, 4959, 5161, 5182, 5258, 5819, 6154, 6851, 6855,
+ * 7162, 7888, 7889, 8438, 8474, 8514, 8970.
  *
  * Always: the commands of a session run one after the other; a session sees of a mailbox what it has been told, under the
  * numbers it has been told; EXPUNGE is never told during FETCH, STORE or SEARCH; a message's octets go out in a counted literal
