@@ -12,7 +12,6 @@ import type {
 import type { ReadAhead, StoredMessage } from '#services/access';
 import { type EmailRow, formatUidSet, idOf, parseUidSet } from '#store/index';
 import type { MailboxesContext } from './context.ts';
-import { previewOf } from './preview.ts';
 import type { SharedMailbox } from './shared-mailboxes.ts';
 
 /** octets at a message's start that are read once for all sections of one FETCH: fields of a header are many small ranges */
@@ -113,15 +112,11 @@ export class OpenMailbox implements SelectedMailbox {
   }
 
   async previews(uids: readonly number[]): Promise<readonly (string | null)[]> {
-    const previews: (string | null)[] = [];
-    for await (const body of this.openBodies(uids)) {
-      if (body.kind !== 'found') previews.push(null);
-      else {
-        previews.push(await previewOf(body));
-        body.close();
-      }
-    }
-    return previews;
+    const keys = uids.map((uid) => this.state.keyOf(uid));
+    const found = new Map<number, string>();
+    const wanted = [...new Set(keys.flatMap((key) => key ?? []))];
+    for (const { emailSeq, parsed } of this.#emails(wanted, () => {})) found.set(emailSeq, parsed.preview);
+    return keys.map((key) => (key === null ? null : (found.get(key) ?? null)));
   }
 
   async openBody(uid: number): Promise<OpenedBody> {
