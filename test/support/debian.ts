@@ -8,6 +8,7 @@ const packages = {
   fetchmail: ['fetchmail'],
   getmail: ['getmail6'],
   go: ['golang-go', 'golang-golang-x-mod-dev'],
+  'ldns-signzone': ['ldnsutils'],
   mbsync: ['isync'],
   'mail-dkim': ['libmail-dkim-perl'],
   mpop: ['mpop'],
@@ -19,6 +20,7 @@ const packages = {
   strace: ['strace'],
   swaks: ['swaks', 'libnet-ssleay-perl'],
   'systemd-analyze': ['systemd'],
+  unbound: ['unbound'],
 } as const;
 
 export type DebianProgram = keyof typeof packages;

@@ -101,7 +101,8 @@ class Client implements DnsClient {
 
   async mx(name: string): Promise<DnsAnswer<MxRecord>> {
     return mapped(await this.#lookup(name, dnsTypes.MX), (data) =>
-      data.kind === 'mx' ? { preference: data.preference, exchange: data.exchange } : null,
+      // A name may point back at the question, which had capitals of ours.
+      data.kind === 'mx' ? { preference: data.preference, exchange: data.exchange.toLowerCase() } : null,
     );
   }
 
@@ -109,7 +110,7 @@ class Client implements DnsClient {
     const octets = parseIp(address);
     if (octets === null) return { kind: 'unavailable', why: 'not an IP address' };
     return mapped(await this.#lookup(reverseName(octets), dnsTypes.PTR), (data) =>
-      data.kind === 'name' ? data.name : null,
+      data.kind === 'name' ? data.name.toLowerCase() : null,
     );
   }
 
