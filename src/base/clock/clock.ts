@@ -3,7 +3,7 @@ import { randomFillSync } from 'node:crypto';
 export interface Clock {
   /** wall clock: milliseconds since 1970-01-01T00:00:00Z; may jump */
   nowMs(): number;
-  /** never falls, starts anywhere: for durations and time-outs only */
+  /** never falls, starts anywhere, the same for all processes of the machine: for durations and time-outs only */
   monotonicMs(): number;
 }
 
@@ -12,7 +12,11 @@ export type Random = (lengthBytes: number) => Uint8Array;
 
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
-  monotonicMs: () => performance.now(),
+  // `performance.now()` begins at 0 in every process.
+  monotonicMs: () => {
+    const [seconds, nanoseconds] = process.hrtime();
+    return seconds * 1_000 + nanoseconds / 1e6;
+  },
 };
 
 // A call of the generator costs 10 µs whatever its length, and a message takes a dozen salts: they come from one call.

@@ -54,10 +54,10 @@ export const createMailstoreClient = (options: {
 
   return {
     resolve: (address) => resolved.resolve(address, () => call('resolve', { address })),
-    deliver: (message, recipients) => {
+    deliver: (message, recipients, completeMs) => {
       const copies = encodeRecipients(recipients);
       const encoded = encodeMessageParams(message);
-      return call('deliver', { message: encoded.params, recipients: copies.params }, [
+      return call('deliver', { message: encoded.params, recipients: copies.params, completeMs }, [
         ...copies.attachments,
         ...encoded.attachments,
       ]);

@@ -99,11 +99,16 @@ export const mailstoreMethods = (
 export const deliverMethod =
   (deliver: MailstoreWriter['deliver']): IpcHandler =>
   async (
-    { message, recipients }: { message: MessageParams; recipients: RecipientParams[] },
+    {
+      message,
+      recipients,
+      completeMs,
+    }: { message: MessageParams; recipients: RecipientParams[]; completeMs?: number },
     attachments: Uint8Array[],
   ) => ({
     result: await deliver(
       decodeMessageParams(message, attachments.slice(2 * recipients.length)),
       decodeRecipients(recipients, attachments),
+      completeMs,
     ),
   });

@@ -221,6 +221,7 @@ export const createInbound = (options: InboundOptions): Inbound => {
     const finish = async (): ReturnType<InboundDelivery['finish']> => {
       if (refusedWith !== null) return refusedWith;
       const timeMs = options.clock.nowMs();
+      const completeMs = options.clock.monotonicMs();
       let completed: Awaited<ReturnType<typeof sealer.complete>>;
       try {
         completed = await sealer.complete();
@@ -301,7 +302,7 @@ export const createInbound = (options: InboundOptions): Inbound => {
       }
       try {
         // No time-out of our own: what is in the writer's group gets what the group gets, however late (WIRE, “Limits and replies”).
-        const outcome = await writer.deliver(message, [...copies.values()]);
+        const outcome = await writer.deliver(message, [...copies.values()], completeMs);
         if (outcome.kind === 'refused') {
           await discard();
           return refusal(451, '4.3.0', outcome.text);

@@ -93,6 +93,8 @@ export interface MailstoreWriter {
   deliver(
     message: SealedMessage,
     recipients: readonly SealedRecipient[],
+    /** when the message was complete, by the machine's monotonic clock; it is withdrawn when no group has taken it 60 s later */
+    completeMs?: number,
   ): Promise<MailstoreOutcome<Delivered>>;
   /** a message that a client put into a mailbox; `flags` without `\Recent` */
   append(request: {

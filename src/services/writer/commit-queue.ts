@@ -12,7 +12,8 @@ import type { WorkingState } from './working-state.ts';
 
 interface Job {
   decision: Decision<unknown>;
-  queuedMs: number;
+  /** since when somebody waits for it */
+  sinceMs: number;
   resolve(outcome: MailstoreOutcome<unknown>): void;
   reject(error: unknown): void;
 }
@@ -22,7 +23,7 @@ const groupJobsMax = 2_000;
 /** octets of one group; a larger message is a group of its own */
 const groupBytesMax = 8 * 2 ** 20;
 /** a job that did not reach a group by then is withdrawn (WIRE, “Limits and replies”) */
-const queuedMsMax = 60_000;
+const waitMsMax = 60_000;
 /** jobs that wait; beyond it the newest are refused at once */
 const jobsMax = 100_000;
 
@@ -41,11 +42,16 @@ export interface CommitQueueOptions {
   notify(changes: readonly MailstoreChange[]): void;
   /** the log can take no more, or a projection could not follow: the process has to start again */
   failed(error: FengniError): void;
+  /** how often it is looked whether somebody waits too long; tests shorten it */
+  lookEveryMs?: number;
 }
 
 export interface CommitQueue {
-  /** @throws {FengniError} `writer-overloaded`, `writer-late` (retryable: nothing was stored), `log-failed` */
-  submit<T>(decision: Decision<T>): Promise<MailstoreOutcome<T>>;
+  /**
+   * @param sinceMs since when its caller waits, by the clock's monotonic time; now, where nobody says
+   * @throws {FengniError} `writer-overloaded`, `writer-late` (retryable: nothing was stored), `log-failed`
+   */
+  submit<T>(decision: Decision<T>, sinceMs?: number): Promise<MailstoreOutcome<T>>;
   /** fulfilled when nothing waits and nothing runs */
   idle(): Promise<void>;
   /** what waits is refused, what runs is finished */
@@ -68,7 +74,7 @@ export interface QueueStats {
 /**
  * One order of events for everybody: takes all that waits, decides it, writes one group, applies it, answers.
  *
- * No timer: the next group gathers while this one is being synced. After the sync the answer is yes, whatever the index does.
+ * No timer makes a group: the next one gathers while this one is being synced. After the sync the answer is yes, whatever the index does.
  */
 export const createCommitQueue = (options: CommitQueueOptions): CommitQueue => {
   const { log, index, directory, addresses, state, clock, random, logger } = options;
@@ -95,6 +101,33 @@ export const createCommitQueue = (options: CommitQueueOptions): CommitQueue => {
       });
   };
 
+  /** Those that may still get into a group; the others are told so. */
+  const inTime = (jobs: Job[]): Job[] => {
+    const nowMs = clock.monotonicMs();
+    if (jobs.every((job) => nowMs - job.sinceMs <= waitMsMax)) return jobs;
+    const lateBefore = stats.late;
+    const left = jobs.filter((job) => {
+      if (nowMs - job.sinceMs <= waitMsMax) return true;
+      stats.late += 1;
+      job.reject(late());
+      return false;
+    });
+    logger.warn('limit met', { limit: 'writer-late', count: stats.late - lateBefore });
+    return left;
+  };
+
+  /** While a group takes its time, whoever waits behind it too long is told when the time is over, not when the group is done. */
+  let watch: NodeJS.Timeout | null = null;
+  const watchWaiting = (): void => {
+    if (watch !== null) return;
+    watch = setTimeout(() => {
+      watch = null;
+      waiting = inTime(waiting);
+      if (waiting.length > 0) watchWaiting();
+    }, options.lookEveryMs ?? 1_000);
+    watch.unref();
+  };
+
   const fail = (error: FengniError): void => {
     if (closed !== null) return;
     closed = error;
@@ -106,15 +139,7 @@ export const createCommitQueue = (options: CommitQueueOptions): CommitQueue => {
   const writeGroup = async (): Promise<void> => {
     const candidates = waiting;
     waiting = [];
-    const lateBefore = stats.late;
-    const jobs = candidates.filter((job) => {
-      if (clock.monotonicMs() - job.queuedMs <= queuedMsMax) return true;
-      stats.late += 1;
-      job.reject(late());
-      return false;
-    });
-    if (stats.late > lateBefore)
-      logger.warn('limit met', { limit: 'writer-late', count: stats.late - lateBefore });
+    const jobs = inTime(candidates);
     overloadSaid = false;
     await state.prepare(new Set(jobs.flatMap(({ decision }) => decision.accounts)));
 
@@ -212,7 +237,7 @@ export const createCommitQueue = (options: CommitQueueOptions): CommitQueue => {
   };
 
   return {
-    submit: <T>(decision: Decision<T>) =>
+    submit: <T>(decision: Decision<T>, sinceMs = clock.monotonicMs()) =>
       new Promise<MailstoreOutcome<T>>((resolve, reject) => {
         if (closed !== null) {
           reject(closed);
@@ -227,12 +252,13 @@ export const createCommitQueue = (options: CommitQueueOptions): CommitQueue => {
         }
         const job: Job = {
           decision,
-          queuedMs: clock.monotonicMs(),
+          sinceMs,
           resolve: resolve as Job['resolve'],
           reject,
         };
         waiting.push(job);
         kick();
+        watchWaiting();
       }),
     stats: () => ({ ...stats, waiting: waiting.length }),
     idle: async () => {
@@ -258,7 +284,7 @@ const failedDetails = (error: unknown) => ({
 
 const late = (): FengniError =>
   new FengniError('writer-late', {
-    subject: `a request that waited for more than ${queuedMsMax / 1_000} s`,
+    subject: `a request that waited for more than ${waitMsMax / 1_000} s`,
     remedy: 'look at the disk: the writer waits for a sync',
     retryable: true,
   });

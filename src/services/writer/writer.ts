@@ -60,6 +60,8 @@ export interface WriterOptions {
   snapshotPageUids?: number;
   /** false: snapshots in the log are passed over when projections are made, as by a reader that knows none (default true) */
   useSnapshots?: boolean;
+  /** how often the queue looks whether somebody waits too long (default 1 s); tests shorten it */
+  lookEveryMs?: number;
   schedule(work: () => void, ms: number): () => void;
   /** the process has to start again */
   failed(error: FengniError): void;
@@ -147,6 +149,7 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
     leafClock,
     random: io.random,
     logger,
+    ...(options.lookEveryMs === undefined ? {} : { lookEveryMs: options.lookEveryMs }),
     committed: (group, draft) => {
       const gone = draft.events.flatMap((event) => (event.type === 'erased' ? event.keys : []));
       gone.forEach(keys.forget);
@@ -230,8 +233,8 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
       return (heads as NonNullable<typeof heads>).handOver(key);
     },
     resolve: async (address) => addresses.resolve(address),
-    deliver: (message, recipients) =>
-      ownFiles.with(message, () => queue.submit(deliver(message, recipients))),
+    deliver: (message, recipients, completeMs) =>
+      ownFiles.with(message, () => queue.submit(deliver(message, recipients), completeMs)),
     append: (request) => ownFiles.with(request.message, () => queue.submit(append(request))),
     appendAll: (request) =>
       request.messages.reduceRight<() => ReturnType<MailstoreWriter['appendAll']>>(
