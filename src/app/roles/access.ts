@@ -132,6 +132,7 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
       sessions: { imap: imap.sessions, pop3: pop3.sessions },
     }),
     sessions: (elsewhere) => sessions.hear(elsewhere),
+    opened: (elsewhere) => sessions.hearOpened(elsewhere),
     disk: (isNearlyFull) => {
       isDiskNearlyFull = isNearlyFull;
     },

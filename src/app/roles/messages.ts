@@ -62,6 +62,8 @@ export type SupervisorMessage =
   | { kind: 'tls'; tls: TlsMaterial }
   /** sessions in other roles, by what they are counted under */
   | { kind: 'sessions'; elsewhere: Readonly<Record<string, number>> }
+  /** sessions that another role has opened since it said so last */
+  | { kind: 'opened'; elsewhere: Readonly<Record<string, number>> }
   /** whether new mail should be begun at all */
   | { kind: 'disk'; isNearlyFull: boolean }
   /** tell what you count: answered by `metrics` with the same number */
@@ -82,6 +84,8 @@ export type RoleMessage =
   | { kind: 'ready' }
   /** sessions here, by what they are counted under: those with many */
   | { kind: 'sessions'; counts: Readonly<Record<string, number>> }
+  /** sessions opened here since the last time */
+  | { kind: 'opened'; counts: Readonly<Record<string, number>> }
   /** starting again would not help: the server ends with this */
   | { kind: 'fatal'; fault: RoleFault }
   /** why it ends; starting again may help */

@@ -97,6 +97,7 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
       sessions: { smtp: [...servers.values()].reduce((sum, server) => sum + server.sessions, 0) },
     }),
     sessions: (elsewhere) => gate.hear(elsewhere),
+    opened: (elsewhere) => gate.hearOpened(elsewhere),
     disk: (isNearlyFull) => {
       isDiskNearlyFull = isNearlyFull;
     },

@@ -12,6 +12,8 @@ export interface RunningRole {
   tls?(material: TlsMaterial): void;
   /** roles that serve peers hear of their sessions in other roles */
   sessions?(elsewhere: Readonly<Record<string, number>>): void;
+  /** and of those that were opened there just now */
+  opened?(elsewhere: Readonly<Record<string, number>>): void;
   /** what it counts, for `/metrics`; a look at numbers that are there */
   metrics?(): Partial<Omit<RoleSample, 'process'>>;
   /** the role that serves `/metrics` hears what was gathered for it */
@@ -106,6 +108,7 @@ const main = (): void => {
       const sample = { counters: {}, sessions: {}, ...running?.metrics?.(), process: sampler.sample() };
       tell({ kind: 'metrics', ask: message.ask, sample });
     } else if (message.kind === 'sessions') running?.sessions?.(message.elsewhere);
+    else if (message.kind === 'opened') running?.opened?.(message.elsewhere);
     else
       start(message).catch((error: unknown) => {
         logger?.error('role could not start', { error: describe(error) });

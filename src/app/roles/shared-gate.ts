@@ -5,7 +5,10 @@ import type { RoleContext } from './role-main.ts';
 /** how often other roles hear of sessions here: an address that opens them in two roles at once may have some more for so long */
 const reportMs = 250;
 
-/** The gate of a role, which knows what an address has open in the others (WIRE, “Limits and replies”: 50 sessions an address). */
+/**
+ * The gate of a role, which knows what an address has open in the others and has opened there (WIRE, “Limits and
+ * replies”: 50 sessions an address, 10 new a second).
+ */
 export const createSharedGate = ({
   start,
   tell,
@@ -22,6 +25,8 @@ export const createSharedGate = ({
   );
   let told = '{}';
   const timer = setInterval(() => {
+    const opened = gate.takeOpened();
+    if (Object.keys(opened).length > 0) tell({ kind: 'opened', counts: opened });
     const counts = gate.report();
     const text = JSON.stringify(counts);
     if (text === told) return;

@@ -97,6 +97,7 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
     metrics: () => ({ counters: counters.snapshot() }),
     gathered: (gathered) => wanted?.take(gathered),
     sessions: (elsewhere) => gate.hear(elsewhere),
+    opened: (elsewhere) => gate.hearOpened(elsewhere),
   };
 };
 

@@ -150,6 +150,10 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
     } else if (message.kind === 'sessions') {
       sessions.set(child.role, message.counts);
       tellOfSessions();
+    } else if (message.kind === 'opened') {
+      for (const { role, process } of children.values())
+        if (role !== child.role && process.connected)
+          process.send({ kind: 'opened', elsewhere: message.counts } satisfies SupervisorMessage);
     } else if (message.kind === 'parser-wanted') {
       if (!children.has('parser')) launch('parser');
     } else {

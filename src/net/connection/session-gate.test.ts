@@ -44,6 +44,46 @@ test('an address opens 10 sessions a second', () => {
   assert.deepEqual(Array.from({ length: 11 }, open).slice(9), ['admitted', 'too-many-a-second']);
 });
 
+test('an address has its rate once, not once a process: what it opened elsewhere takes from it, what it is owed stays bounded', () => {
+  const clock = stillClock();
+  const [mx, access] = [
+    createSessionGate(sessionGateDefaults, clock),
+    createSessionGate(sessionGateDefaults, clock),
+  ];
+  const open = (gate: typeof mx): string => {
+    const admission = gate.admit('192.0.2.1');
+    if (admission.kind === 'admitted') admission.release();
+    return admission.kind;
+  };
+  for (let session = 0; session < 6; session++) assert.equal(open(mx), 'admitted');
+  const opened = mx.takeOpened();
+  assert.deepEqual(opened, { '192.0.2.1': 6 });
+  assert.deepEqual(mx.takeOpened(), {}, 'said once');
+  access.hearOpened(opened);
+  assert.deepEqual(
+    Array.from({ length: 5 }, () => open(access)),
+    ['admitted', 'admitted', 'admitted', 'admitted', 'refused'],
+  );
+  mx.hearOpened(access.takeOpened());
+  assert.equal(open(mx), 'refused');
+  // Over ten seconds two gates that hear of each other every 250 ms let in what one would.
+  let admitted = 0;
+  for (let quarter = 0; quarter < 40; quarter++) {
+    clock.advance(250);
+    for (let tries = 0; tries < 20; tries++)
+      for (const gate of [mx, access]) if (open(gate) === 'admitted') admitted += 1;
+    const said = mx.takeOpened();
+    mx.hearOpened(access.takeOpened());
+    access.hearOpened(said);
+  }
+  assert.ok(admitted >= 90 && admitted <= 110, String(admitted));
+  access.hearOpened({ '192.0.2.1': 1_000_000 });
+  clock.advance(1_200);
+  assert.equal(open(access), 'admitted', 'a second and some later it is let in again');
+  mx.admit('127.0.0.1');
+  assert.ok(!Object.hasOwn(mx.takeOpened(), '127.0.0.1'), 'of trusted addresses nothing is said');
+});
+
 test('IPv6 addresses of one /64 count together, others do not', () => {
   const gate = createSessionGate({ ...manyASecond, sessionsPerAddressMax: 1 }, stillClock());
   assert.equal(gate.admit('2001:db8:1:2::1').kind, 'admitted');

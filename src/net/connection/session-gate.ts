@@ -36,6 +36,13 @@ export interface SessionGate {
   report(): Readonly<Record<string, number>>;
   /** Sessions in other processes, which count as if they were here. */
   hear(elsewhere: Readonly<Record<string, number>>): void;
+  /**
+   * Sessions opened here since the last call, by what they are counted under, of addresses whose rate is limited, those with the most of
+   * them: what other processes hear, so that an address has its rate once.
+   */
+  takeOpened(): Readonly<Record<string, number>>;
+  /** Sessions opened in other processes, which take from the same rate. */
+  hearOpened(elsewhere: Readonly<Record<string, number>>): void;
   /** sessions admitted and not released */
   readonly sessions: number;
   /** addresses that are remembered */
@@ -45,6 +52,8 @@ export interface SessionGate {
 /** fewer sessions than this are nobody else's matter */
 const reportedMin = 5;
 const reportedMax = 1_000;
+/** addresses whose new sessions are counted between two reports */
+const openedMax = 10_000;
 
 interface Visitor {
   sessions: number;
@@ -56,7 +65,7 @@ interface Visitor {
 /**
  * Counts sessions by address (IPv6: by /64, since a host has at least that many addresses).
  *
- * Memory: one entry for each address with a session or a session less than a second ago; the others are swept.
+ * Memory: one entry for each address with a session or a session less than two seconds ago; the others are swept.
  */
 export const createSessionGate = (settings: SessionGateSettings, clock: Clock): SessionGate => {
   const trusted = networksOf(settings.trusted);
@@ -64,14 +73,31 @@ export const createSessionGate = (settings: SessionGateSettings, clock: Clock): 
   const isTrusted = (address: string): boolean => address === 'unix' || trusted.has(address);
   let elsewhere: Readonly<Record<string, number>> = {};
   const visitors = new Map<string, Visitor>();
+  let opened = new Map<string, number>();
   let sessions = 0;
   let sweepAtSize = 1024;
 
   const sweep = (nowMs: number): void => {
     for (const [key, visitor] of visitors) {
-      if (visitor.sessions === 0 && nowMs - visitor.refilledAtMs >= 1000) visitors.delete(key);
+      if (visitor.sessions === 0 && nowMs - visitor.refilledAtMs >= 2000) visitors.delete(key);
     }
     sweepAtSize = Math.max(1024, visitors.size * 2);
+  };
+
+  /** The visitor of a key, with what its rate has given it back since. */
+  const visitorOf = (key: string): Visitor => {
+    const nowMs = clock.monotonicMs();
+    let visitor = visitors.get(key);
+    if (visitor === undefined) {
+      if (visitors.size >= sweepAtSize) sweep(nowMs);
+      visitor = { sessions: 0, tokens: settings.sessionsPerSecondMax, refilledAtMs: nowMs };
+      visitors.set(key, visitor);
+    } else {
+      const refill = ((nowMs - visitor.refilledAtMs) * settings.sessionsPerSecondMax) / 1000;
+      visitor.tokens = Math.min(settings.sessionsPerSecondMax, visitor.tokens + refill);
+      visitor.refilledAtMs = nowMs;
+    }
+    return visitor;
   };
 
   return {
@@ -94,19 +120,20 @@ export const createSessionGate = (settings: SessionGateSettings, clock: Clock): 
     hear: (counts) => {
       elsewhere = counts;
     },
-    admit: (address) => {
-      const nowMs = clock.monotonicMs();
-      const key = addressKey(address);
-      let visitor = visitors.get(key);
-      if (visitor === undefined) {
-        if (visitors.size >= sweepAtSize) sweep(nowMs);
-        visitor = { sessions: 0, tokens: settings.sessionsPerSecondMax, refilledAtMs: nowMs };
-        visitors.set(key, visitor);
-      } else {
-        const refill = ((nowMs - visitor.refilledAtMs) * settings.sessionsPerSecondMax) / 1000;
-        visitor.tokens = Math.min(settings.sessionsPerSecondMax, visitor.tokens + refill);
-        visitor.refilledAtMs = nowMs;
+    takeOpened: () => {
+      const most = [...opened].sort(([, left], [, right]) => right - left).slice(0, reportedMax);
+      opened = new Map();
+      return Object.fromEntries(most);
+    },
+    hearOpened: (counts) => {
+      for (const [key, count] of Object.entries(counts)) {
+        const visitor = visitorOf(key);
+        visitor.tokens = Math.max(-settings.sessionsPerSecondMax, visitor.tokens - count);
       }
+    },
+    admit: (address) => {
+      const key = addressKey(address);
+      const visitor = visitorOf(key);
       if (sessions >= settings.sessionsMax) return { kind: 'refused', reason: 'full' };
       if (!isTrusted(address)) {
         const there = Object.hasOwn(elsewhere, key) ? (elsewhere[key] ?? 0) : 0;
@@ -114,8 +141,9 @@ export const createSessionGate = (settings: SessionGateSettings, clock: Clock): 
           return { kind: 'refused', reason: 'too-many-sessions' };
         }
         if (visitor.tokens < 1) return { kind: 'refused', reason: 'too-many-a-second' };
+        if (opened.size < openedMax || opened.has(key)) opened.set(key, (opened.get(key) ?? 0) + 1);
       }
-      visitor.tokens = Math.max(0, visitor.tokens - 1);
+      visitor.tokens = Math.max(-settings.sessionsPerSecondMax, visitor.tokens - 1);
       visitor.sessions += 1;
       sessions += 1;
       const admitted = visitor;
