@@ -37,6 +37,11 @@ sessions_per_second = 1000
 service = "lmtp"
 address = "unix:${socketPath}"
 socket_mode = "0666"
+[listen.smtp-tls]
+service = "smtp"
+address = "127.0.0.1"
+port = 0
+tls = "implicit"
 ${['smtp', 'imaps', 'pop3s', 'https'].map(proxied).join('')}`,
   });
 });
@@ -140,7 +145,7 @@ const secured = (port: number, header: string | Buffer, alpn: string[] = []): Pr
     });
     plain.once('error', reject);
   });
-const firstText = (socket: tls.TLSSocket): Promise<string> =>
+const firstText = (socket: net.Socket): Promise<string> =>
   new Promise((resolve) => {
     socket.once('data', (chunk: Buffer) => resolve(chunk.toString('latin1')));
     socket.once('close', () => resolve(''));
@@ -215,32 +220,101 @@ test('XFORWARD and XCLIENT of a trusted relay name the peer, and Received says w
   );
 });
 
+/** One TLS session with a listener, and the ticket that it gave. */
+const meetTls = async (
+  listener: string,
+  options: tls.ConnectionOptions & { starttls?: boolean } = {},
+): Promise<{ reused: boolean; ticket: Buffer; said: string }> => {
+  const { starttls = false, ...more } = options;
+  const port = ports()[listener] ?? 0;
+  const plain = starttls ? net.connect(port, '127.0.0.1') : null;
+  if (plain !== null) {
+    await firstText(plain);
+    plain.write('EHLO probe.example\r\nSTARTTLS\r\n');
+    for (let text = ''; !text.includes('220 2.0.0'); ) text += await firstText(plain);
+  }
+  const socket = tls.connect({
+    ...(plain === null ? { port, host: '127.0.0.1' } : { socket: plain }),
+    ca: server.ca,
+    servername: 'localhost',
+    ...more,
+  });
+  const ticket = new Promise<Buffer>((resolve) => socket.once('session', resolve));
+  if (plain !== null) {
+    await new Promise((resolve) => socket.once('secureConnect', resolve));
+    socket.write('NOOP\r\n');
+  }
+  const said = await firstText(socket);
+  const reused = socket.isSessionReused();
+  const given = await Promise.race([
+    ticket,
+    new Promise<Buffer>((resolve) => setTimeout(resolve, 2_000, Buffer.alloc(0))),
+  ]);
+  socket.destroy();
+  return { reused, ticket: given, said };
+};
+
+const killRole = async (role: 'access' | 'mx'): Promise<void> => {
+  const before = rolesOf(server.pid).get(role) ?? 0;
+  process.kill(before, 'SIGKILL');
+  await eventually(`${role} is back`, () => ![undefined, before].includes(rolesOf(server.pid).get(role)));
+};
+
 test('a session ticket is good after the role that gave it was killed (DESIGN §7)', async () => {
-  const meet = async (session?: Buffer): Promise<{ reused: boolean; ticket: Buffer }> => {
+  const first = await meetTls('imaps');
+  assert.equal(first.reused, false);
+  assert.equal((await meetTls('imaps', { session: first.ticket })).reused, true);
+  await killRole('access');
+  assert.equal((await meetTls('imaps', { session: first.ticket })).reused, true);
+});
+
+test('SMTP over TLS from the start: no STARTTLS is offered, the message comes in, its ticket is good for STARTTLS and after a kill, not for IMAP', async () => {
+  for (const maxVersion of ['TLSv1.3', 'TLSv1.2'] as const) {
     const socket = tls.connect({
-      port: ports()['imaps'] ?? 0,
+      port: ports()['smtp-tls'] ?? 0,
       host: '127.0.0.1',
       ca: server.ca,
       servername: 'localhost',
-      ...(session === undefined ? {} : { session }),
+      ALPNProtocols: ['smtp'],
+      maxVersion,
     });
-    const ticket = new Promise<Buffer>((resolve) => socket.once('session', resolve));
-    await firstText(socket);
-    const reused = socket.isSessionReused();
-    const given = await Promise.race([
-      ticket,
-      new Promise<Buffer>((resolve) => setTimeout(resolve, 2_000, Buffer.alloc(0))),
-    ]);
-    socket.destroy();
-    return { reused, ticket: given };
-  };
-  const first = await meet();
+    assert.match(await firstText(socket), /^220 /);
+    socket.write('EHLO peer.example\r\n');
+    const ehlo = await firstText(socket);
+    assert.match(ehlo, /250-PIPELINING/);
+    assert.doesNotMatch(ehlo, /STARTTLS|AUTH/);
+    socket.write(
+      `MAIL FROM:<a@one.example>\r\nRCPT TO:<${server.address}>\r\nDATA\r\nSubject: over ${maxVersion}\r\n\r\nx\r\n.\r\nQUIT\r\n`,
+    );
+    let said = '';
+    for await (const text of socket.setEncoding('latin1')) said += text;
+    assert.match(said, /250 2\.0\.0 Ok id=.*\r\n221 /);
+    assert.match(
+      await withSubject(`over ${maxVersion}`),
+      new RegExp(`\\r\\nReceived: from peer\\.example .* with ESMTPS .*${maxVersion.replace('.', '\\.')}`),
+    );
+  }
+  const first = await meetTls('smtp-tls');
+  assert.match(first.said, /^220 /);
   assert.equal(first.reused, false);
-  assert.equal((await meet(first.ticket)).reused, true);
-  const before = rolesOf(server.pid).get('access') ?? 0;
-  process.kill(before, 'SIGKILL');
-  await eventually('access is back', () => ![undefined, before].includes(rolesOf(server.pid).get('access')));
-  assert.equal((await meet(first.ticket)).reused, true);
+  assert.equal((await meetTls('smtp-tls', { session: first.ticket })).reused, true);
+  assert.equal((await meetTls('smtp', { session: first.ticket, starttls: true })).reused, true);
+  assert.equal((await meetTls('imaps', { session: first.ticket })).reused, false, 'another protocol');
+  await killRole('mx');
+  assert.equal((await meetTls('smtp-tls', { session: first.ticket })).reused, true);
+  // In clear on this port nobody answers.
+  const clear = net.connect(ports()['smtp-tls'] ?? 0, '127.0.0.1', () => clear.write('EHLO x\r\n'));
+  let answer = '';
+  await new Promise((resolve) =>
+    clear
+      .setEncoding('latin1')
+      .on('data', (text: string) => {
+        answer += text;
+      })
+      .on('error', () => {})
+      .on('close', resolve),
+  );
+  assert.doesNotMatch(answer, /^\d{3} /m);
 });
 
 test('BINARYMIME by setting: octets that are no lines are kept (RFC 3030)', async () => {

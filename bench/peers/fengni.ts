@@ -23,6 +23,7 @@ export const startFengni = async (folder: string, profile: readonly string[]): P
   const listen = Object.entries(services).flatMap(([name, { isBuilt }]) =>
     isBuilt ? [`[listen.${name}]\nport = 0\n`] : [],
   );
+  listen.push('[listen.smtp-tls]\nservice = "smtp"\ntls = "implicit"\nport = 0\n');
   fs.writeFileSync(config, listen.join(''));
   const log = fs.openSync(path.join(folder, 'log'), 'w');
   const hook = profile.length === 0 ? [] : ['--import', path.join(root, 'bench/support/profile-roles.mjs')];
@@ -50,10 +51,7 @@ export const startFengni = async (folder: string, profile: readonly string[]): P
     name: 'Fengni',
     about: about(),
     address: () => 'admin@fengni.test',
-    port: (mode) =>
-      mode === 'implicit'
-        ? { none: 'Fengni has no service yet that takes mail over TLS from the start' }
-        : ports.smtp,
+    port: (mode) => (mode === 'implicit' ? ports['smtp-tls'] : ports.smtp),
     // Whoever asks sees a message from its 250 on.
     delivered: async () => performance.timeOrigin + performance.now(),
     readBack: async () => {

@@ -11,7 +11,7 @@ export interface Service {
 
 /** Every service that a listener may have, whether or not this version can open it. */
 export const services = {
-  smtp: { port: 2525, tls: ['starttls', 'none'], isBuilt: true },
+  smtp: { port: 2525, tls: ['starttls', 'implicit', 'none'], isBuilt: true },
   submissions: { port: 2465, tls: ['implicit'], isBuilt: false },
   submission: { port: 2587, tls: ['starttls'], isBuilt: false },
   lmtp: { port: 2424, tls: ['none', 'starttls'], isBuilt: true },
