@@ -73,7 +73,7 @@ const decodeQ = (encoded: OctetText): Uint8Array =>
   );
 
 /** Octets that say nothing about their charset. */
-const rawText = (text: OctetText): string => {
+export const rawText = (text: OctetText): string => {
   if (!/[\x80-\xff]/.test(text)) return text;
   return decodeText(Buffer.from(text, 'latin1'), null).text;
 };
