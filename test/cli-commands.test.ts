@@ -278,6 +278,36 @@ test('deliver refuses mixed line ends with the line, an empty mail, strangers, a
   await refused(to, 2, /552 5\.3\.4/, { stdin: '\n'.repeat(600_000) });
 });
 
+test('show lists the hops that a message claims, newest first, as claims; neither escapes nor whom they name as recipient', async () => {
+  const octets =
+    'Received: from mx.one.example (mx.one.example [192.0.2.1])\r\n by relay.two.example (Postfix) with ESMTPS id 7\r\n' +
+    ' for <secret@bcc.example>; Thu, 15 Feb 2007 01:02:03 +0200\r\nReceived: by \x1b[31mlies.example with HTTP; no date\r\n' +
+    'Subject: claims\r\n\r\nReceived: from the body\r\n';
+  const { id } = await sendMail(
+    { port: server.ports.smtp },
+    { from: 'a@b.example', to: ['bob@fengni.test'], octets },
+  );
+  const shown = await good(['show', id]);
+  assert.match(shown, /claimed +not proven: 2 Received fields of the message itself, newest first\n/);
+  assert.match(
+    shown,
+    /claim 1 +2007-02-14 23:02:03 UTC, relay\.two\.example \(Postfix\) took it from mx\.one\.example \(mx\.one\.example \[192\.0\.2\.1\]\) by ESMTPS\n/,
+  );
+  assert.match(shown, /claim 2 +-, \[31mlies\.example took it from - by HTTP\n/);
+  const chinese = await good(['show', id], { lang: 'zh_CN.UTF-8' });
+  assert.match(chinese, /自称 +未经证实：邮件自身的 2 个 Received 字段，新的在前\n/);
+  const { claimedHops } = await json<{ claimedHops: { by: string; timeMs: number | null }[] }>(['show', id]);
+  assert.deepEqual(
+    claimedHops.map(({ by, timeMs }) => [by, timeMs]),
+    [
+      ['relay.two.example', Date.UTC(2007, 1, 14, 23, 2, 3)],
+      ['[31mlies.example', null],
+    ],
+  );
+  const raw = JSON.stringify(claimedHops);
+  for (const text of [shown, chinese, raw]) assert.ok(!text.includes('secret@') && !text.includes('\x1b'));
+});
+
 test('show --as tells a recipient of itself alone, neither of others nor of their number, and who got none of no message', async () => {
   for (const name of ['dan', 'eve'])
     await good(['account', 'add', `${name}@fengni.test`, '--password-stdin'], { stdin: 'x\n' });

@@ -44,7 +44,7 @@ export type {
   StructurePart,
   TransferEncoding,
 } from './part.ts';
-export { parseReceived, type ReceivedHop, receivedLimits } from './received.ts';
+export { parseReceived, type ReceivedHop, receivedHops, receivedLimits } from './received.ts';
 export {
   createMessageScanner,
   type MessageScanner,

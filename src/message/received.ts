@@ -1,6 +1,7 @@
 import { type MailDate, parseDate } from './date.ts';
 import { rawText } from './encoded-word.ts';
 import type { OctetText } from './part.ts';
+import { parseHeaderFields } from './scanner.ts';
 
 /**
  * One `Received` field as it stands there. Every word of it is a claim of whoever wrote it: a field below our own may have been made up
@@ -29,6 +30,22 @@ export const receivedLimits = Object.freeze({
   /** fields of one message */
   hopsMax: 100,
 });
+
+/**
+ * The `Received` fields of a header, newest first, as they stand: claims of whoever wrote them.
+ *
+ * @param header the message's first octets, or all of it
+ */
+export const receivedHops = (header: Uint8Array): ReceivedHop[] => {
+  const octets = Buffer.from(header.buffer, header.byteOffset, header.byteLength);
+  return parseHeaderFields(octets)
+    .filter(({ name }) => name === 'received')
+    .slice(0, receivedLimits.hopsMax)
+    .map(({ start, end }) => {
+      const field = octets.toString('latin1', start, Math.min(end, start + receivedLimits.fieldLengthMax));
+      return parseReceived(field.slice(field.indexOf(':') + 1));
+    });
+};
 
 const keywords = ['from', 'by', 'via', 'with', 'id', 'for'] as const;
 type Keyword = (typeof keywords)[number];

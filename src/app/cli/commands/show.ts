@@ -86,6 +86,7 @@ const tell = (context: CommandContext, journey: Journey, view: View): void => {
       ? []
       : [[context.say('show.field.parameters'), parameters.join(' ')] as const]),
     ...checks(context, journey).map((value) => [context.say('show.field.checks'), value] as const),
+    ...claims(context, journey),
     [context.say('show.field.size'), context.say('show.octets', { count: message.sizeBytes })],
     [context.say('show.field.sha256'), message.sha256Hex],
     ...(view.copies === null ? [] : [[context.say('show.field.copies'), String(view.copies)] as const]),
@@ -115,6 +116,30 @@ const checks = (context: CommandContext, { message, authentication }: Journey): 
   return made.length > 0 ? made : [context.say('show.not-checked')];
 };
 
+/** The way that the message claims to have come before; nobody proved it. Whom it was for stays untold: `show` tells no recipients. */
+const claims = (context: CommandContext, { claimedHops }: Journey): (readonly [string, string])[] => {
+  const name = context.say('show.field.claims');
+  if (claimedHops === null) return [[name, context.say('show.claims.unreadable')]];
+  if (claimedHops.length === 0) return [];
+  return [
+    [name, context.say('show.claims', { count: claimedHops.length })],
+    ...claimedHops.map((hop, index) => {
+      const named = (value: string | null, comment: string | null): string =>
+        comment === null ? (value ?? '-') : `${value ?? '-'} (${comment})`;
+      const words = {
+        time: hop.date === null ? '-' : shownTime(hop.date.epochMs),
+        from: named(hop.from, hop.fromComment),
+        by: named(hop.by, hop.byComment),
+        protocol: hop.with ?? '-',
+      };
+      return [
+        context.say('show.field.claim', { number: index + 1 }),
+        context.say('show.claim', words),
+      ] as const;
+    }),
+  ];
+};
+
 const asJson = (journey: Journey, view: View): unknown => {
   const { message, head } = journey;
   return {
@@ -133,6 +158,9 @@ const asJson = (journey: Journey, view: View): unknown => {
     parameters: journey.envelope.flatMap(([name, value]) => (name === 'parameter' ? [value] : [])),
     sender: evidenceValue(journey.envelope, 'from'),
     results: journey.authentication.flatMap(([name, value]) => (name === 'results' ? [value] : [])),
+    claimedHops:
+      journey.claimedHops?.map(({ for: _, date, ...hop }) => ({ ...hop, timeMs: date?.epochMs ?? null })) ??
+      null,
     ...(view.copies === null ? {} : { copies: view.copies }),
     ...(view.recipients.length === 0 ? {} : { recipients: view.recipients }),
     head,

@@ -8,4 +8,9 @@ export const journey = {
   'show.peer.unknown': 'a peer that the relay does not name',
   'show.peer.named': '{peer}, with the host name {name}',
   'show.peer.via': '{peer}; as {address} says by {by}',
+  'show.field.claims': 'claimed',
+  'show.claims': 'not proven: {count} Received fields of the message itself, newest first',
+  'show.claims.unreadable': 'the header cannot be read: run "fengni verify"',
+  'show.field.claim': 'claim {number}',
+  'show.claim': '{time}, {by} took it from {from} by {protocol}',
 } as const;

@@ -10,4 +10,9 @@ export const journey: Translation<typeof english> = {
   'show.peer.unknown': '中继没有说明的对端',
   'show.peer.named': '{peer}，主机名 {name}',
   'show.peer.via': '{peer}；此为 {address} 通过 {by} 所述',
+  'show.field.claims': '自称',
+  'show.claims': '未经证实：邮件自身的 {count} 个 Received 字段，新的在前',
+  'show.claims.unreadable': '无法读取邮件头：请运行“fengni verify”',
+  'show.field.claim': '自称 {number}',
+  'show.claim': '{time}，{by} 经 {protocol} 从 {from} 收到',
 };
