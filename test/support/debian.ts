@@ -2,17 +2,22 @@ import { spawnSync } from 'node:child_process';
 
 /** packages of Debian 12 by program, the program's own first */
 const packages = {
+  alpine: ['alpine'],
+  certutil: ['libnss3-tools'],
   curl: ['curl'],
   chromium: ['chromium'],
   dkimpy: ['python3-dkim', 'python3-nacl', 'python3-authres'],
   fetchmail: ['fetchmail'],
   getmail: ['getmail6'],
+  import: ['imagemagick'],
   go: ['golang-go', 'golang-golang-x-mod-dev'],
   'ldns-signzone': ['ldnsutils'],
   mbsync: ['isync'],
   'mail-dkim': ['libmail-dkim-perl'],
   mpop: ['mpop'],
   mutt: ['mutt'],
+  neomutt: ['neomutt'],
+  offlineimap: ['offlineimap3'],
   'opendkim-testmsg': ['opendkim-tools'],
   openssl: ['openssl'],
   postfix: ['postfix'],
@@ -21,6 +26,9 @@ const packages = {
   swaks: ['swaks', 'libnet-ssleay-perl'],
   'systemd-analyze': ['systemd'],
   unbound: ['unbound'],
+  thunderbird: ['thunderbird'],
+  'thunderbird-zh-CN': ['thunderbird-l10n-zh-cn'],
+  Xvfb: ['xvfb'],
 } as const;
 
 export type DebianProgram = keyof typeof packages;
@@ -50,6 +58,7 @@ export const needPrograms = (...programs: readonly DebianProgram[]): void => {
 
 /** for a program that is of no use without a library of another package */
 const probes: Readonly<Record<string, string>> = {
+  'thunderbird-zh-CN': 'dpkg -s thunderbird-l10n-zh-cn',
   dkimpy: '/usr/bin/python3 -c "import authres, dkim, nacl"',
   'mail-dkim': 'perl -MMail::DKIM -e 1',
   'opendkim-testmsg': 'test -x /usr/sbin/opendkim-testmsg',
