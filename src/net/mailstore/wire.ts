@@ -101,17 +101,19 @@ export interface RecipientParams {
   address: string;
   index: number;
   dsn: NonNullable<SealedRecipient['dsn']> | null;
+  isJunk: boolean;
 }
 
 /** Two attachments a recipient: the prefix; salt and path. */
 export const encodeRecipients = (
   recipients: readonly SealedRecipient[],
 ): { params: RecipientParams[]; attachments: Uint8Array[] } => ({
-  params: recipients.map(({ account, address, proof, dsn }) => ({
+  params: recipients.map(({ account, address, proof, dsn, isJunk }) => ({
     account,
     address,
     index: proof.index,
     dsn: dsn ?? null,
+    isJunk: isJunk === true,
   })),
   attachments: recipients.flatMap(({ prefix, proof }) => [prefix, concat([proof.salt, ...proof.path])]),
 });
@@ -120,7 +122,7 @@ export const decodeRecipients = (
   params: readonly RecipientParams[],
   attachments: readonly Uint8Array[],
 ): SealedRecipient[] =>
-  params.map(({ account, address, index, dsn }, at) => {
+  params.map(({ account, address, index, dsn, isJunk }, at) => {
     const prefix = attachments[2 * at];
     const proof = attachments[2 * at + 1];
     if (
@@ -134,7 +136,7 @@ export const decodeRecipients = (
     const path = Array.from({ length: proof.length / hashBytes - 1 }, (_, level) =>
       proof.slice((level + 1) * hashBytes, (level + 2) * hashBytes),
     );
-    return { account, address, prefix, proof: { index, path, salt: proof.slice(0, hashBytes) }, dsn };
+    return { account, address, prefix, proof: { index, path, salt: proof.slice(0, hashBytes) }, dsn, isJunk };
   });
 
 const malformed = (subject: string): FengniError =>

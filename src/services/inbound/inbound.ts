@@ -13,6 +13,7 @@ import {
   type SenderVerdict,
   storeIsAway,
 } from '#protocols/smtp';
+import type { Authentication, SenderFindings } from '#services/authentication';
 import {
   createMessageParser,
   createMessageSealer,
@@ -28,6 +29,7 @@ import {
   encodeEnvelope,
   encodeSession,
   saltBytes,
+  sha256,
 } from '#trust/seal';
 import type { Poison } from './poison.ts';
 import { commonPrefix, copyPrefix } from './trace.ts';
@@ -50,6 +52,8 @@ export interface InboundOptions {
   count?(name: string): void;
   /** for a process that serves strangers; one that serves one message and ends has none */
   poison?: Poison;
+  /** who sent it; without it nothing is checked, as for mail that comes by a command on this machine */
+  authentication?: Authentication;
   /** `createMessageParser`, but for tests */
   createParser?(): MessageParser;
 }
@@ -106,7 +110,7 @@ const counted: ReadonlyMap<Refusal, string> = new Map([
 
 /** What the SMTP engine asks of the mail system, for one process. */
 export const createInbound = (options: InboundOptions): Inbound => {
-  const { writer, logger, poison, createParser = createMessageParser } = options;
+  const { writer, logger, poison, authentication, createParser = createMessageParser } = options;
   let heldBytes = 0;
   const noted = (reason: Refusal): Refusal => {
     const name = counted.get(reason);
@@ -165,6 +169,11 @@ export const createInbound = (options: InboundOptions): Inbound => {
       (isLocal ? transaction.msgSalt : null) ?? undefined,
     );
     const parser = createParser();
+    const checks = isLocal ? null : (authentication?.begin(transaction) ?? null);
+    const read = (octets: Uint8Array): void => {
+      parser.write(octets);
+      checks?.write(octets);
+    };
     /** where its octets wait for the parser, in a process that is careful; the promise is kept until the first `write` */
     const suspect = poison?.isCareful === true ? poison.open() : null;
     suspect?.catch(() => {});
@@ -192,13 +201,9 @@ export const createInbound = (options: InboundOptions): Inbound => {
         return parserThrew(error);
       }
       let ended: ReturnType<MessageParser['end']> | null = null;
-      const outcome = await (await suspect).parse(
-        sha256Hex,
-        (octets) => parser.write(octets),
-        () => {
-          ended = parser.end();
-        },
-      );
+      const outcome = await (await suspect).parse(sha256Hex, read, () => {
+        ended = parser.end();
+      });
       if (outcome === 'parsed') return ended ?? parser.end();
       return outcome === 'failed' ? parserFailed : isSetAside;
     };
@@ -210,6 +215,7 @@ export const createInbound = (options: InboundOptions): Inbound => {
     const refuse = (reason: Refusal): Promise<void> => {
       refusedWith = reason;
       release();
+      checks?.abort();
       return discard();
     };
     const spoolFailed = (error: unknown): Promise<void> => {
@@ -241,6 +247,13 @@ export const createInbound = (options: InboundOptions): Inbound => {
         await discard();
         return structure;
       }
+      const sender: SenderFindings | null = checks === null ? null : await checks.finish();
+      if (sender?.disposition.kind === 'refuse') {
+        const { refusal: reason } = sender.disposition;
+        logger.info('message refused', { id, enhanced: reason.enhanced, protocol: transaction.protocol });
+        await discard();
+        return reason;
+      }
       const { peer, helo, protocol, tls, mailFrom } = transaction;
       const except = protocol?.includes('LMTP') === true ? await lostSince(recipients) : new Map();
       const taking = recipients.filter((_, index) => !except.has(index));
@@ -248,9 +261,13 @@ export const createInbound = (options: InboundOptions): Inbound => {
         await discard();
         return { kind: 'accepted', id, sha256Hex, except };
       }
-      const results = [`${options.hostname}; none`];
+      const results = sender?.results ?? [`${options.hostname}; none`];
+      const keys = sender?.keys ?? [];
       const common = commonPrefix({
-        from: peer === null ? null : { helo, address: peer.address, name: peer.name, via: peer.via },
+        from:
+          peer === null
+            ? null
+            : { helo, address: peer.address, name: peer.name ?? sender?.reverseName ?? null, via: peer.via },
         ...(peer === null ? { uid: transaction.uid } : {}),
         hostname: options.hostname,
         protocol,
@@ -269,7 +286,9 @@ export const createInbound = (options: InboundOptions): Inbound => {
         evidence: {
           env: encodeEnvelope({ mailFrom, parameters: transaction.parameters }),
           ses: encodeSession({
-            ...(peer === null ? { uid: transaction.uid } : { ...peerEvidence(peer), helo }),
+            ...(peer === null
+              ? { uid: transaction.uid }
+              : { ...peerEvidence(peer, sender?.reverseName ?? null), helo }),
             protocol,
             ...(tls === null
               ? {}
@@ -282,12 +301,17 @@ export const createInbound = (options: InboundOptions): Inbound => {
                 }),
             timeMs,
           }),
-          aut: encodeAuthentication({ results, keys: [] }),
+          aut: encodeAuthentication({
+            results,
+            keys: keys.map(({ name, record }) => ({ name, sha256: sha256(record) })),
+          }),
         },
+        keys,
         prefix: common,
         rcp: tree.root,
         parsed: structure,
       });
+      const isJunk = sender?.disposition.kind === 'junk';
       const copies = new Map<string, SealedRecipient>();
       for (const [at, { address, key, dsn }] of taking.entries()) {
         const place = tree.places[at];
@@ -297,7 +321,7 @@ export const createInbound = (options: InboundOptions): Inbound => {
         for (const account of key.split(' ')) {
           // An account that two of the addresses lead to gets one copy, as the first of them.
           if (!copies.has(account))
-            copies.set(account, { account, address, prefix, proof: { ...place, salt }, dsn });
+            copies.set(account, { account, address, prefix, proof: { ...place, salt }, dsn, isJunk });
         }
       }
       try {
@@ -327,7 +351,7 @@ export const createInbound = (options: InboundOptions): Inbound => {
         hold(sealer.heldBytes + parser.heldBytes);
         if (suspect === null) {
           try {
-            parser.write(octets);
+            read(octets);
           } catch (error) {
             return refuse(parserThrew(error));
           }
@@ -348,6 +372,7 @@ export const createInbound = (options: InboundOptions): Inbound => {
       abort: () => {
         isOver = true;
         release();
+        checks?.abort();
         void discard();
       },
     };
@@ -357,10 +382,11 @@ export const createInbound = (options: InboundOptions): Inbound => {
 };
 
 /** `unix` for a Unix socket: nobody's address. */
-const peerEvidence = ({ address, port, name, via }: InboundTransaction['peer']) => ({
+const peerEvidence = ({ address, port, name, via }: InboundTransaction['peer'], reverse: string | null) => ({
   peer: address === '' ? (via.length === 0 ? 'unix' : 'unknown') : address,
   ...(address === '' ? {} : { port }),
   ...(name === null ? {} : { name }),
+  ...(reverse === null ? {} : { reverse }),
   via: via.map(({ by, address: of }) => `${by} ${of === '' ? 'unix' : of}`),
 });
 

@@ -48,6 +48,8 @@ export interface SealedRecipient {
   proof: { index: number; path: readonly Uint8Array[]; salt: Uint8Array };
   /** what the sender asked to be told of it (RFC 3461 §4.1, §4.2), or null */
   dsn?: { notify: string | null; orcpt: string | null } | null;
+  /** it goes to the mailbox with the role Junk, marked `$Junk`, instead of INBOX */
+  isJunk?: boolean;
 }
 
 /** Texts that the leaf commits to, complete before the message is answered. */
@@ -83,6 +85,8 @@ export interface MessageSealer {
   seal(options: {
     kind: AddedAs;
     evidence: MessageEvidence;
+    /** records that `aut` names by their hashes: what repeats a check when DNS has them no longer */
+    keys?: readonly { readonly name: string; readonly record: Uint8Array }[];
     prefix: Uint8Array;
     rcp: Uint8Array | null;
     parsed: ParsedMessage;
@@ -187,13 +191,14 @@ export const createMessageSealer = (
       await working?.catch(() => {});
       await file?.discard();
     },
-    seal: ({ kind, evidence, prefix, rcp, parsed }) => {
+    seal: ({ kind, evidence, keys = [], prefix, rcp, parsed }) => {
       if (done === null) throw new Error('a message is sealed after its octets are complete');
       const { summary, msg, id } = done;
       const head = encodeMessage({
         aut: text(evidence.aut),
         chunks: chunks(summary.chunkHashes),
         env: text(evidence.env),
+        keys: keptKeys(keys),
         salts: {
           aut: base64(salts.aut),
           env: base64(salts.env),
@@ -271,6 +276,19 @@ class Staging {
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** octets of all key records that are kept of a message; a signature's is about 400 */
+const keyOctetsMax = 65_536;
+
+const keptKeys = (
+  keys: readonly { readonly name: string; readonly record: Uint8Array }[],
+): { name: string; record: string }[] => {
+  let octets = 0;
+  return keys.flatMap(({ name, record }) => {
+    octets += record.length;
+    return octets > keyOctetsMax ? [] : [{ name, record: base64(record) }];
+  });
+};
 
 /** Evidence is text by its encoders; what is not UTF-8 never gets this far. */
 const text = (octets: Uint8Array): string => decoder.decode(octets);

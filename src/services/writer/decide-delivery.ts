@@ -6,11 +6,12 @@ import type {
   SealedMessage,
   SealedRecipient,
 } from '#services/mailstore';
-import { flagBits, idOf } from '#store/index';
+import { flagBits, idOf, type MailIndex } from '#store/index';
 import { type Decision, noSuchMailbox, refused } from './decision.ts';
-import { recipientProof } from './group-draft.ts';
+import { type GroupDraft, recipientProof } from './group-draft.ts';
 import { keywordsMax, tooManyKeywords } from './keywords.ts';
 import { uidlOf } from './uidl.ts';
+import type { WorkingState } from './working-state.ts';
 
 /** One original and a copy for each account, in one group: all or none. */
 export const deliver = (
@@ -18,7 +19,8 @@ export const deliver = (
   recipients: readonly SealedRecipient[],
 ): Decision<Delivered> => ({
   accounts: recipients.map(({ account }) => account),
-  reads: 'counters',
+  // Junk is found by its role, and its keywords are counted.
+  reads: recipients.some(({ isJunk }) => isJunk === true) ? 'rows' : 'counters',
   bytes: bytesInFrame(message) + 2_048 * recipients.length,
   decide: ({ draft, state, index, notify }) => {
     const places = recipients.map((recipient) => ({ recipient, inbox: state.inbox(recipient.account) }));
@@ -29,7 +31,9 @@ export const deliver = (
     const { seq } = draft.message(message);
     for (const { recipient, inbox } of places) {
       const { account } = recipient;
-      const mailbox = inbox as string;
+      const junk = recipient.isJunk === true ? state.junk(account) : null;
+      const mailbox = junk ?? (inbox as string);
+      const flags = recipient.isJunk === true ? markAsJunk(draft, state, index, { account, mailbox }) : [];
       const at = draft.nextSeq;
       const modSeq = state.nextModSeq(account, at);
       const uid = state.takeUid(mailbox);
@@ -44,7 +48,7 @@ export const deliver = (
         uid,
         modSeq,
         dateMs: draft.timeMs,
-        flags: [],
+        flags,
         uidl: uidlOf(state.mailbox(mailbox)?.uidValidity ?? 0, uid),
         recipient: recipientProof(recipient.proof),
         ...(recipient.dsn == null ? {} : { dsn: recipient.dsn }),
@@ -55,6 +59,32 @@ export const deliver = (
     return { kind: 'done', id: message.id, seq };
   },
 });
+
+/** The keyword of junk (RFC 9051 §2.3.2), named in the mailbox before; none where there is no room for another keyword. */
+const markAsJunk = (
+  draft: GroupDraft,
+  state: WorkingState,
+  index: MailIndex,
+  { account, mailbox }: { account: string; mailbox: string },
+): string[] => {
+  const mark = ['$Junk'];
+  const known = index.mailbox(mailbox)?.keywords ?? [];
+  const { key } = state.account(account);
+  const uid = state.mailbox(mailbox)?.uidNext;
+  if (key === null || uid === undefined || tooManyKeywords(mark, known)) return [];
+  // As in `added`: what the mailbox has stays known when the copy's frame is erased.
+  if (!known.some((keyword) => keyword.toLowerCase() === '$junk'))
+    draft.state(
+      { id: account, key },
+      {
+        mailbox,
+        modSeq: state.nextModSeq(account, draft.nextSeq),
+        actor: 'server',
+        change: { op: 'flags', mode: 'add', flags: mark, uids: String(uid) },
+      },
+    );
+  return mark;
+};
 
 /** A client's own message: what was uploaded is what comes back, so it has no prefix. */
 export const append = (request: {

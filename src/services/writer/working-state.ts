@@ -110,6 +110,13 @@ export class WorkingState {
     return row.id;
   }
 
+  /** The mailbox that suspicious mail goes to; null where the account has none any more. */
+  junk(account: string): string | null {
+    if (this.#gone.has(account)) return null;
+    const row = this.#index.mailboxes(account).find(({ role }) => role === 'Junk');
+    return row === undefined || this.#gone.has(row.id) ? null : row.id;
+  }
+
   mailbox(id: string): { account: string; uidNext: number; uidValidity: number } | null {
     if (this.#gone.has(id)) return null;
     const known = this.#mailboxes.get(id);

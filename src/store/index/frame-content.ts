@@ -34,6 +34,8 @@ export interface MessageContent {
   /** SHA-256 of each 64 KiB of the original, base64 */
   chunks: readonly string[];
   env: string;
+  /** DKIM key records that were used, in base64; their hashes stand in `aut`. Left out where there are none */
+  keys?: readonly { name: string; record: string }[];
   salts: { aut: string; env: string; msg: string; pre: string; ses: string };
   ses: string;
   sha256Hex: string;
@@ -56,6 +58,9 @@ export const encodeMessage = (content: MessageContent): Uint8Array =>
       aut: content.aut,
       chunks: content.chunks,
       env: content.env,
+      ...(content.keys === undefined || content.keys.length === 0
+        ? {}
+        : { keys: content.keys.map(({ name, record }) => ({ name, record })) }),
       salts: content.salts,
       ses: content.ses,
       sha256: content.sha256Hex,
@@ -71,6 +76,11 @@ export const decodeMessage = (octets: Uint8Array): MessageContent => {
     aut: fields.text('aut'),
     chunks: fields.texts('chunks'),
     env: fields.text('env'),
+    ...(Object.hasOwn(fields.all, 'keys')
+      ? {
+          keys: fields.objects('keys').map((key) => ({ name: key.text('name'), record: key.text('record') })),
+        }
+      : {}),
     salts: {
       aut: salts.text('aut'),
       env: salts.text('env'),

@@ -18,6 +18,8 @@ export interface SessionEvidence {
   readonly port?: number;
   /** its host name, where a relay claims one */
   readonly name?: string;
+  /** a host name that the address points to and that points back to it, as DNS said then */
+  readonly reverse?: string;
   /** `XFORWARD 192.0.2.1`: whose word the lines above are, from the one that was connected to us on; none: we saw it ourselves */
   readonly via?: readonly string[];
   /** what EHLO, HELO or LHLO named */
@@ -59,6 +61,7 @@ export const encodeSession = (session: SessionEvidence): Uint8Array =>
     ['peer', session.peer],
     ['port', session.port === undefined ? undefined : String(session.port)],
     ['name', session.name],
+    ['reverse', session.reverse],
     ...(session.via ?? []).map((via): Line => ['via', via]),
     ['helo', session.helo],
     ['protocol', session.protocol],
