@@ -247,12 +247,12 @@ test('the number of listeners is bounded', () => {
 });
 
 test('a service of another version is known, opens nothing and is warned of; so is a setting without effect', () => {
-  const { config, warnings } = check('[listen.submission]\nport = 587\n[dns]\ntrust_ad = true');
+  const { config, warnings } = check('[listen.submission]\nport = 587\n[backup]\ntargets = ["x"]');
   assert.ok(!config.listeners.some(({ service }) => service === 'submission'));
   assert.deepEqual(
     warnings.map((warning) => warning('en')),
     [
-      '[dns] trust_ad: known, but this version does not use it yet',
+      '[backup] targets: known, but this version does not use it yet',
       '[listen.submission]: the service submission does not exist in this version; nothing is opened',
     ],
   );
@@ -343,6 +343,7 @@ test('the JSON Schema has every key, and no other is allowed', () => {
     properties: Record<string, { properties?: Record<string, { default?: unknown }> }>;
   };
   assert.deepEqual(Object.keys(schema.properties).sort(), [
+    'authentication',
     'backup',
     'delivery',
     'dns',

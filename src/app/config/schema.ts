@@ -64,23 +64,42 @@ export const sections = {
     ),
   },
   dns: {
-    resolvers: later(
-      setting(
-        'resolvers',
-        kinds.list(kinds.endpoint, { min: 0, max: 8 }),
-        [],
-        'DNS resolvers to ask. Empty: those of /etc/resolv.conf.',
-        '要询问的 DNS 解析器。为空则用 /etc/resolv.conf 中的。',
-      ),
+    resolvers: setting(
+      'resolvers',
+      kinds.list(kinds.endpoint, { min: 0, max: 8 }),
+      [],
+      'DNS resolvers to ask. Empty: those of /etc/resolv.conf.',
+      '要询问的 DNS 解析器。为空则用 /etc/resolv.conf 中的。',
     ),
-    trustAd: later(
-      setting(
-        'trust_ad',
-        kinds.boolean,
-        false,
-        'Whether to believe these resolvers when they say that an answer was checked by DNSSEC; only where nobody can change answers on the way. A resolver on loopback is believed anyway.',
-        '是否相信这些解析器关于“已通过 DNSSEC 验证”的说法；只应在途中无人能篡改应答时打开。本机回环上的解析器总被相信。',
-      ),
+    trustAd: setting(
+      'trust_ad',
+      kinds.boolean,
+      false,
+      'Whether to believe these resolvers when they say that an answer was checked by DNSSEC; only where nobody can change answers on the way. A resolver on loopback is believed anyway.',
+      '是否相信这些解析器关于“已通过 DNSSEC 验证”的说法；只应在途中无人能篡改应答时打开。本机回环上的解析器总被相信。',
+    ),
+  },
+  authentication: {
+    dmarc: setting(
+      'dmarc',
+      kinds.choice('obey', 'junk', 'report'),
+      'obey',
+      'What is done with mail for whose author nobody vouches, where the author’s domain asks for it (DMARC): "obey" refuses or puts it into Junk as asked, "junk" refuses nothing, "report" only writes down what was found. Never asked of peers in [limits] trusted.',
+      '作者的域要求（DMARC）而无人为作者担保的邮件如何处理：“obey” 按要求拒收或放入 Junk；“junk” 从不拒收；“report” 只记录结果。对 [limits] trusted 中的对端从不适用。',
+    ),
+    forgedResults: setting(
+      'forged_results',
+      kinds.choice('keep', 'reject'),
+      'keep',
+      'What is done with a message that already has an Authentication-Results field in the name of this server. It stays what it is, below Fengni-Seal, and is believed by nobody; "reject" refuses the message.',
+      '邮件自带以本服务器名义写的 Authentication-Results 字段时如何处理。该字段原样留在 Fengni-Seal 之下，无人采信；“reject” 则拒收整封邮件。',
+    ),
+    trustedSealers: setting(
+      'trusted_sealers',
+      kinds.list(kinds.hostname, { min: 0, max: 256 }),
+      [],
+      'Domains of relays and mailing lists whose ARC seal is believed: where the last sealer of a chain that holds is one of them, mail that DMARC would have refused goes to Junk instead.',
+      '其 ARC 封缄被采信的中继与邮件列表的域：有效链条的最后封缄者在此列时，DMARC 本会拒收的邮件改为放入 Junk。',
     ),
   },
   smtp: {

@@ -1,9 +1,12 @@
+import fs from 'node:fs';
 import path from 'node:path';
 import { systemClock, systemRandom } from '#base/clock';
 import { MiB } from '#base/limits';
-import { createCounters, withLimitLog } from '#net/connection';
+import { createCounters, networksOf, withLimitLog } from '#net/connection';
+import { createDnsClient, readResolvConf, resolvConfPath } from '#net/dns';
 import { createMailstoreClient } from '#net/mailstore';
 import { createSmtpServer, type SmtpServer, smtpServerDefaults } from '#net/smtp-in';
+import { createAuthentication } from '#services/authentication';
 import { createInbound, openPoison } from '#services/inbound';
 import { nodeIo } from '#store/durable';
 import { emptySpool, openSpool } from '#store/large';
@@ -40,9 +43,23 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
   await emptySpool(nodeIo, start.dataFolder, (owner) => owner === 'mx');
   let isDiskNearlyFull = start.isDiskNearlyFull;
   const counters = withLimitLog(createCounters(), logger, systemClock);
+  const dns = createDnsClient({
+    resolvers: config.dns.resolvers.length > 0 ? config.dns.resolvers : systemResolvers(),
+    trustAd: config.dns.trustAd,
+    clock: systemClock,
+    random: systemRandom,
+  });
+  const trusted = networksOf(config.limits.trusted);
   const inbound = createInbound({
     writer,
     hostname,
+    authentication: createAuthentication({
+      dns,
+      hostname,
+      clock: systemClock,
+      policy: config.authentication,
+      isTrusted: (address) => trusted.has(address),
+    }),
     origin: () => origin,
     clock: systemClock,
     random: systemRandom,
@@ -89,6 +106,7 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
       gate.close();
       listening.close();
       await Promise.all([...servers.values()].map((server) => server.drain(5_000)));
+      dns.close();
       writer.close();
     },
     tls: (material) => tls?.update(material),
@@ -102,4 +120,13 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
       isDiskNearlyFull = isNearlyFull;
     },
   };
+};
+
+/** Where it cannot be read, whoever resolves on this machine is asked. */
+const systemResolvers = (): string[] => {
+  let text = '';
+  try {
+    text = fs.readFileSync(resolvConfPath, 'utf8');
+  } catch {}
+  return readResolvConf(text);
 };

@@ -33,7 +33,7 @@ const grants = (role: RoleName, data: string): Grants | null => {
     case 'web':
       return { read: paths('ledger'), write: [] };
     case 'mx':
-      return { read: [], write: paths('spool', 'poison') };
+      return { read: ['/etc/resolv.conf'], write: paths('spool', 'poison') };
     case 'pickup':
       return { read: [], write: paths('pickup', 'spool') };
     case 'parser':

@@ -119,11 +119,14 @@ export const createInbound = (options: InboundOptions): Inbound => {
   };
 
   const recipient = async (
-    _: InboundTransaction | LocalTransaction,
+    transaction: InboundTransaction | LocalTransaction,
     address: string,
   ): Promise<RecipientVerdict> => {
     if (options.isDiskNearlyFull?.() === true) return noted(diskNearlyFull);
-    return resolve(address);
+    const verdict = await resolve(address);
+    // Whoever has no recipient here is not asked for in DNS.
+    if (verdict.kind === 'accepted' && transaction.peer !== null) authentication?.prepare(transaction);
+    return verdict;
   };
 
   // Postfix too says so at MAIL: a sender with many recipients learns it at once.

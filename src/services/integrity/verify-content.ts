@@ -16,6 +16,7 @@ import {
 import { type Frame, type KeyReader, openHead, type SegmentReader } from '#store/log';
 import { frameTypes } from '#store/segments';
 import {
+  base64,
   type CommittedField,
   commit,
   commitContent,
@@ -23,6 +24,7 @@ import {
   type Leaf,
   type MessageLeaf,
   messageId,
+  parseBase64,
   parseHash,
   parseLeaf,
   saltBytes,
@@ -190,6 +192,11 @@ export class ContentCheck {
     ] as const;
     for (const [field, text, commitment] of texts)
       if (!opensText(field, head.salts[field], text, commitment)) return `commitment ${field} of the leaf`;
+    for (const { name, record } of head.keys ?? []) {
+      const octets = parseBase64(record);
+      if (octets === null || !head.aut.includes(`key ${name} sha256=${base64(sha256(octets))}\n`))
+        return `key record of ${name}`;
+    }
     const preSalt = parseHash(head.salts.pre);
     if (leaf.kind === 'added' && !opensText('pre', head.salts.pre, '', leaf.pre))
       return 'commitment pre of the leaf';
