@@ -6,7 +6,7 @@ import type { ParseElsewhere } from '#services/writer';
 /** of a message, sent in one call: a large one is never held as a whole */
 const callBytes = 2 ** 20;
 
-/** Parses by calls to a process that serves the methods of the `parser` role. One message at a time. */
+/** Parses by calls to a process that serves the methods of the `parser` role; any number of messages at a time. */
 export const parseByCalls = (
   call: <Result>(
     method: string,

@@ -1,6 +1,6 @@
 import type { Logger } from '#base/logger';
 import type { Directory, KeyRef, LogEvent, MailIndex } from '#store/index';
-import { type KeyReader, keyName, type Log, type SegmentReader } from '#store/log';
+import { type Frame, type KeyReader, keyName, type Log, type SegmentReader } from '#store/log';
 import { frameTypes } from '#store/segments';
 import { eventOf, type ReplayReaders } from './replay.ts';
 import { noPlan, planSnapshots, type SnapshotPlan } from './snapshot-plan.ts';
@@ -15,8 +15,11 @@ export interface CatchUpOptions {
   snapshots: boolean;
 }
 
-/** events applied in one transaction */
-const batchEvents = 2_000;
+/** events applied in one transaction: more of them live long enough to be moved about by the collector */
+const batchEvents = 400;
+/** frames and octets that are on their way at a time: the process that parses works on some while others are opened here */
+const aheadFramesMax = 64;
+const aheadBytesMax = 4 * 2 ** 20;
 /** STATE frames for which it is not worth looking for a snapshot */
 const framesWithoutPlan = 10_000;
 
@@ -80,22 +83,57 @@ const replay = async (
   let restored = 0;
   const keyless: { seq: number; key: KeyRef | null }[] = [];
   const named = new Set<string>();
+  /** frames in the order of the log, whose events are in the making; null for one that says nothing */
+  const ahead: {
+    seq: number;
+    key: KeyRef | null;
+    bytes: number;
+    event: Promise<LogEvent | 'erased' | null>;
+  }[] = [];
+  let aheadBytes = 0;
+  const push = (frame: Frame, event: Promise<LogEvent | 'erased' | null>): void => {
+    const { seq, key } = frame.head.record;
+    // What fails is told in its turn.
+    event.catch(() => {});
+    const bytes = frame.head.storage.storedLength;
+    aheadBytes += bytes;
+    ahead.push({ seq, key, bytes, event });
+  };
+  const take = async (most: number, bytesMost: number): Promise<void> => {
+    while (ahead.length > most || (aheadBytes > bytesMost && ahead.length > 0)) {
+      const { seq, key, bytes, event: made } = ahead.shift() as (typeof ahead)[number];
+      aheadBytes -= bytes;
+      const event = await made;
+      if (event === 'erased') keyless.push({ seq, key });
+      else if (event !== null) {
+        if (event.type === 'deliver' && seq < (plan.byAccount.get(event.account)?.seq ?? 0))
+          event.placedBySnapshot = true;
+        if (event.type === 'erased') for (const each of event.keys) named.add(keyName(each));
+        events.push(event);
+      }
+      upTo = seq;
+      if (events.length >= batchEvents) flush(upTo);
+    }
+  };
   for await (const frame of log.scan(from)) {
     const { seq, type, key } = frame.head.record;
     if (seq > next && known >= next) return 'of lost frames';
     next = seq + 1;
     // Mail that the index has already is not parsed again because the directory lags.
     if (seq <= indexed && !directoryTypes.has(type)) {
-      upTo = seq;
+      push(frame, nothing);
+      await take(aheadFramesMax, aheadBytesMax);
       continue;
     }
     const planned =
       seq > indexed && key !== null && snapshotTypes.has(type) ? plan.byKey.get(keyName(key)) : undefined;
     if (planned !== undefined && seq < planned.seq) {
-      upTo = seq;
+      push(frame, nothing);
+      await take(aheadFramesMax, aheadBytesMax);
       continue;
     }
     if (planned?.seq === seq) {
+      await take(0, 0);
       // Until the last step is in, the applied seq stays before it: a start in between begins the snapshot anew.
       flush(upTo);
       for await (const step of planned.steps()) index.apply([step], upTo, true);
@@ -103,17 +141,10 @@ const replay = async (
       upTo = seq;
       continue;
     }
-    const event = await eventOf(frame, readers);
-    if (event === 'erased') keyless.push({ seq, key });
-    else if (event !== null) {
-      if (event.type === 'deliver' && seq < (plan.byAccount.get(event.account)?.seq ?? 0))
-        event.placedBySnapshot = true;
-      if (event.type === 'erased') for (const each of event.keys) named.add(keyName(each));
-      events.push(event);
-    }
-    upTo = seq;
-    if (events.length >= batchEvents) flush(upTo);
+    push(frame, eventOf(frame, readers));
+    await take(aheadFramesMax, aheadBytesMax);
   }
+  await take(0, 0);
   upTo = Math.max(upTo, log.durableSeq);
   flush(upTo);
   if (restored < plan.byKey.size) return 'no snapshot';
@@ -123,6 +154,8 @@ const replay = async (
   }
   return 'done';
 };
+
+const nothing = Promise.resolve(null);
 
 /** ROW and ERASED: what the directory follows */
 const directoryTypes: ReadonlySet<number> = new Set([frameTypes.ROW, frameTypes.ERASED]);

@@ -1,6 +1,6 @@
 import { FengniError } from '#base/errors';
 import type { Io } from '#store/durable';
-import { frameTypes } from '#store/segments';
+import { copyOf, frameTypes, places } from '#store/segments';
 import { type ChainState, readGroup } from './chain.ts';
 import { type CheckedFrame, findFrame } from './checked-frame.ts';
 import { type SegmentFile, takeInventory } from './inventory.ts';
@@ -85,16 +85,23 @@ export const findGroup = async (window: Window, from: number, end: number): Prom
   return null;
 };
 
+/** what the walk has at hand of a message is not read once more */
+const octetsAtHandMax = 65_536;
+
 const frameOf = async (window: Window, file: SegmentFile, frame: CheckedFrame): Promise<Frame> => {
   const { head, offset } = frame;
-  const storedHead = (await window.view(offset + head.headAt, head.storage.headStoredLength)).slice();
+  const { headAt, octetsAt, endAt, storage, record } = head;
+  const wanted = storage.place === places.here && record.key !== null && endAt - headAt <= octetsAtHandMax;
+  const length = wanted ? endAt - headAt : storage.headStoredLength;
+  const view = window.held(offset + headAt, length) ?? (await window.view(offset + headAt, length));
+  const storedHead = copyOf(view, 0, storage.headStoredLength);
   return {
     address: { segment: file.firstSeq, offset, lengthBytes: head.lengthBytes },
     head,
     leaf: frame.leaf,
     storedHead,
     clearBody: head.record.key === null ? frame.clearBody : null,
-    storedOctets: null,
+    storedOctets: wanted && endAt > octetsAt ? copyOf(view, octetsAt - headAt, endAt - headAt) : null,
   };
 };
 
