@@ -41,7 +41,7 @@ export class MailboxView {
     this.count = state.count;
     this.#generation = state.generation;
     this.#flagPosition = state.flagPosition;
-    this.#modSeq = state.highestModSeq;
+    this.#modSeq = state.wholeModSeq;
     this.#keywordCount = state.keywords.length;
   }
 
@@ -301,7 +301,7 @@ export class MailboxView {
     const changes = state.flagChangesSince(this.#flagPosition);
     const modSeqTold = this.#modSeq;
     this.#flagPosition = state.flagPosition;
-    this.#modSeq = state.highestModSeq;
+    this.#modSeq = state.wholeModSeq;
     const uids = new Set<number>();
     if (changes === null) {
       for (let index = 0; index < state.count; index++) {

@@ -199,7 +199,8 @@ export class OpenMailbox implements SelectedMailbox {
     unchangedSince?: number,
   ): Promise<{ kind: 'done'; modified: readonly number[] } | Refused> {
     const { shared, writer } = this.#context;
-    const name = origin === null ? '' : shared.registerOrigin(origin);
+    const own = origin === null ? null : { origin, operation, flags };
+    const name = own === null ? '' : shared.registerOrigin(own);
     try {
       const outcome = await writer.changeFlags({
         ...this.#where,
@@ -210,7 +211,14 @@ export class OpenMailbox implements SelectedMailbox {
         ...(unchangedSince === undefined ? {} : { unchangedSince }),
       });
       if (outcome.kind === 'refused') return outcome;
-      if (outcome.uids !== '') this.#shared.follow(outcome.modSeq, origin);
+      // a change of the same group may have made it unnecessary, unheard here
+      if (outcome.uids !== '' || outcome.modSeq > this.#shared.modSeq) {
+        const later = this.#shared.follow(outcome.modSeq, outcome.uids === '' ? null : own);
+        // what is told of these messages next has this change in it
+        if (later.size > 0 && uids.some((uid) => later.has(uid))) {
+          this.#shared.follow(Number.POSITIVE_INFINITY, null);
+        }
+      }
       return { kind: 'done', modified: uidsOf(outcome.modified ?? '') };
     } finally {
       if (name !== '') shared.forgetOrigin(name);

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { MailboxState, type MessageFacts } from '#protocols/imap';
+import { type FlagOperation, type FlagSet, MailboxState, type MessageFacts } from '#protocols/imap';
 import type { MailstoreChange } from '#services/mailstore';
 import { flagNames, type MailboxRow, type MailIndex, type PlacementRow } from '#store/index';
 
@@ -11,12 +11,19 @@ const unusedMessagesMax = 1_000_000;
 /** how far one of these may stay behind: who opens it later reads what it lacks in one go, or all of it in pages */
 const unusedLagMax = 10_000;
 
+/** A command of flags by a session of this process: what it did alone its session need not be told. */
+export interface OwnChange {
+  readonly origin: object;
+  readonly operation: FlagOperation;
+  readonly flags: readonly string[];
+}
+
 /** The selected mailboxes of a process, each once. */
 export class SharedMailboxes {
   readonly #index: MailIndex;
   readonly #byId = new Map<string, SharedMailbox>();
   readonly #loading = new Map<string, { shared: SharedMailbox; done: Promise<void> }>();
-  readonly #origins = new Map<string, object>();
+  readonly #origins = new Map<string, OwnChange>();
   readonly #processName: string;
   #commands = 0;
 
@@ -69,9 +76,9 @@ export class SharedMailboxes {
   }
 
   /** A name for one command's changes, by which they are known as its session's own when the writer tells of them. */
-  registerOrigin(origin: object): string {
+  registerOrigin(own: OwnChange): string {
     const name = `${this.#processName}.${++this.#commands}`;
-    this.#origins.set(name, origin);
+    this.#origins.set(name, own);
     return name;
   }
 
@@ -96,8 +103,8 @@ export class SharedMailboxes {
     this.#follow(shared, change.modSeq, this.#origins.get(change.origin) ?? null);
   }
 
-  #follow(shared: SharedMailbox, modSeq: number, origin: object | null): void {
-    shared.follow(modSeq, origin);
+  #follow(shared: SharedMailbox, modSeq: number, own: OwnChange | null): void {
+    shared.follow(modSeq, own);
     if (shared.state.deleted) this.#byId.delete(shared.id);
   }
 
@@ -179,13 +186,16 @@ export class SharedMailbox {
   /**
    * Takes over what the index knows: new messages and those that are gone as they are now, changes of flags up to `modSeq`.
    *
-   * @param origin whose command the change of exactly `modSeq` was
+   * @param own the command that the change of exactly `modSeq` came from; what others changed in the same messages before it, unheard
+   *   here, is nobody's own
+   * @returns uids whose flags changed again after `modSeq`: they stay as they were until that is followed too
    */
-  follow(modSeq: number, origin: object | null): void {
+  follow(modSeq: number, own: OwnChange | null): ReadonlySet<number> {
+    const later = new Set<number>();
     const row = this.#index.mailbox(this.id);
     if (row === null) {
       this.state.removed();
-      return;
+      return later;
     }
     if (row.recentBelow > this.recentBelow) this.recentBelow = row.recentBelow;
     const { changed, vanished } = this.#index.changesSince(this.id, this.#modSeq);
@@ -197,7 +207,8 @@ export class SharedMailbox {
       const index = state.indexOf(placement.uid);
       if (index === -1) {
         if (state.count === 0 || placement.uid > (state.uids[state.count - 1] ?? 0)) added.push(placement);
-      } else if (placement.modSeq <= modSeq && state.modSeqs[index] !== placement.modSeq) {
+      } else if (placement.modSeq > modSeq) later.add(placement.uid);
+      else if (state.modSeqs[index] !== placement.modSeq) {
         const same = byModSeq.get(placement.modSeq);
         if (same === undefined) byModSeq.set(placement.modSeq, [placement]);
         else same.push(placement);
@@ -208,17 +219,31 @@ export class SharedMailbox {
       state.appended(added.map((placement) => this.#facts(placement)));
     }
     for (const [each, placements] of [...byModSeq].sort(([a], [b]) => a - b)) {
-      state.flagsChanged(
-        placements.map((placement) => ({ uid: placement.uid, flags: this.#flags(placement) })),
-        each,
-        each === modSeq ? origin : null,
-      );
+      const mine: { uid: number; flags: string[] }[] = [];
+      const others: { uid: number; flags: string[] }[] = [];
+      for (const placement of placements) {
+        const change = { uid: placement.uid, flags: this.#flags(placement) };
+        const isMine = each === modSeq && own !== null && this.#isAllOf(own, change);
+        (isMine ? mine : others).push(change);
+      }
+      if (others.length > 0) state.flagsChanged(others, each, null);
+      if (mine.length > 0) state.flagsChanged(mine, each, own?.origin ?? null);
     }
     const gone = vanished.filter((uid) => state.indexOf(uid) !== -1);
     if (gone.length > 0) state.expunged(gone, Math.min(modSeq, row.highestModSeq));
     state.reserve(row.uidNext);
     this.#modSeq = Math.max(this.#modSeq, Math.min(modSeq, row.highestModSeq));
     state.settle(this.#modSeq);
+    return later;
+  }
+
+  /** Whether a command alone made these flags of what was known before. */
+  #isAllOf({ operation, flags }: OwnChange, change: { uid: number; flags: readonly string[] }): boolean {
+    const { state } = this;
+    const before = state.flagsOf(change.uid);
+    return (
+      before !== null && state.flagSet(change.flags) === state.flagSet(changed(before, operation, flags))
+    );
   }
 
   /** After rows were read: none of them has a keyword that is not known then. */
@@ -245,3 +270,11 @@ export class SharedMailbox {
     return flagNames(placement.flags, placement.keywords, this.#keywords);
   }
 }
+
+const changed = (before: FlagSet, operation: FlagOperation, flags: readonly string[]): readonly string[] => {
+  if (operation === 'replace') return flags;
+  const names = before.text === '' ? [] : before.text.split(' ');
+  if (operation === 'add') return [...names, ...flags];
+  const folded = new Set(flags.map((flag) => flag.toLowerCase()));
+  return names.filter((name) => !folded.has(name.toLowerCase()));
+};
