@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import dgram from 'node:dgram';
 import fs from 'node:fs';
 import path from 'node:path';
-import { before, test } from 'node:test';
+import { after, before, test } from 'node:test';
 import { parseCheckpoint, parseHash, parseProof, verifyConsistency, verifyInclusion } from '#trust/seal';
 import { type CliOptions, type CliOutcome, cli as runCli } from './support/cli.ts';
+import { type DnsServer, startDnsServer, type Zone } from './support/dns-server.ts';
 import { startServer, type TestServer } from './support/server.ts';
 import { fetchMaildrop, sendMail } from './support/smtp-client.ts';
 
@@ -38,50 +38,22 @@ const refused = async (
 };
 const zh = { lang: 'zh_CN.UTF-8' };
 
-/** Answers MX questions: live.example.net as it should be, other.example.net elsewhere, broken.example.net not at all, else NXDOMAIN. */
-const fakeDns = async (): Promise<number> => {
-  const socket = dgram.createSocket('udp4');
-  socket.on('message', (query, { port }) => {
-    const end = query.indexOf(0, 12) + 5;
-    const name = query.subarray(12, end).toString('latin1');
-    if (name.includes('broken')) {
-      socket.send(
-        Buffer.concat([
-          query.subarray(0, 2),
-          Buffer.from('81820001000000000000', 'hex'),
-          query.subarray(12, end),
-        ]),
-        port,
-      );
-      return;
-    }
-    const mx = name.includes('live')
-      ? 'mail.fengni.test'
-      : name.includes('other')
-        ? 'mx.elsewhere.example'
-        : null;
-    const flags = mx === null ? '81830001000000000000' : '81800001000100000000';
-    const labels = (mx ?? '')
-      .split('.')
-      .map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label)]));
-    const host = Buffer.concat([...labels, Buffer.from([0])]);
-    const answer =
-      mx === null
-        ? []
-        : [Buffer.from('c00c000f00010000003c', 'hex'), Buffer.from([0, host.length + 2, 0, 10]), host];
-    socket.send(
-      Buffer.concat([query.subarray(0, 2), Buffer.from(flags, 'hex'), query.subarray(12, end), ...answer]),
-      port,
-    );
-  });
-  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
-  socket.unref();
-  return socket.address().port;
+/** live.example.net as it should be, other.example.net elsewhere and with a broken record, broken.example.net not at all. */
+const dnsZone: Zone = {
+  'live.example.net': { MX: [[10, 'mail.fengni.test']], TXT: ['v=spf1 mx -all'] },
+  '_dmarc.live.example.net': { TXT: ['v=DMARC1; p=reject'] },
+  'mail.fengni.test': { A: ['192.0.2.25'], AAAA: ['2001:db8::25'] },
+  'other.example.net': { MX: [[10, 'mx.elsewhere.example']], TXT: ['v=spf1 ip4:192.0.2.300 -all'] },
+  '_dmarc.other.example.net': { TXT: ['v=DMARC1; p=none', 'v=DMARC1; p=reject'] },
+  'broken.example.net': { fault: 'SERVFAIL' },
 };
+let dnsServer: DnsServer;
+after(() => dnsServer?.stop());
 
 before(async () => {
+  dnsServer = await startDnsServer({ zone: dnsZone });
   server = await startServer({
-    toml: `[smtp]\nsize_max = "1MiB"\n[dns]\nresolvers = ["127.0.0.1:${await fakeDns()}"]\n`,
+    toml: `[smtp]\nsize_max = "1MiB"\n[dns]\nresolvers = ["${dnsServer.endpoint}"]\n`,
   });
 });
 
@@ -114,8 +86,16 @@ test('domain dns prints the record to publish and says whether it is live: 0, 1,
   const dns = (name: string): Promise<CliOutcome> => cli(['domain', 'dns', `${name}.example.net`]);
   const live = await dns('live');
   assert.match(live.stdout, /^live\.example\.net\. 3600 IN MX 10 mail\.fengni\.test\.$/m);
+  assert.match(live.stdout, /addresses of mail\.fengni\.test +192\.0\.2\.25, 2001:db8::25$/m);
+  assert.match(live.stdout, /SPF +v=spf1 mx -all\n +DMARC +v=DMARC1; p=reject$/m);
   assert.deepEqual([live.status, (await dns('other')).status, (await dns('absent')).status], [0, 1, 1]);
   assert.match((await dns('other')).stdout, /published now: 10 mx\.elsewhere\.example/);
+  assert.match(
+    (await dns('other')).stdout,
+    /SPF +BROKEN: bad or unknown mechanism: ip4:192\.0\.2\.300: v=spf1/,
+  );
+  assert.match((await dns('other')).stdout, /DMARC +BROKEN: 2 records where only one may be/);
+  assert.match((await cli(['domain', 'dns', 'absent.example.net'], zh)).stdout, /SPF +无\n +DMARC +无/);
   const broken = await dns('broken');
   assert.equal(broken.status, 3);
   assert.match(broken.stdout, /IN MX 10/);
@@ -376,8 +356,13 @@ test('status: server, roles with their processes, log and seal; 0 when all is we
     pid: number;
     roles: Record<string, number>;
     writer: { sealer: string };
+    dns: unknown;
   }>(['status']);
   assert.deepEqual([value.good, value.pid, value.writer.sealer], [true, server.pid, 'signing']);
+  assert.deepEqual(value.dns, { resolvers: [dnsServer.endpoint], validation: 'does-not-validate' });
+  assert.match(text, /DNS +127\.0\.0\.1:\d+: answers are NOT checked by DNSSEC\n/);
+  assert.match(text, /what to do +let a validating resolver run on this machine/);
+  assert.match(await good(['status'], zh), /DNS +\S+：应答没有经过 DNSSEC 验证\n/);
   assert.equal(Object.keys(value.roles).length, 6);
 });
 

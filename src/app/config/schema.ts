@@ -68,8 +68,8 @@ export const sections = {
       'resolvers',
       kinds.list(kinds.endpoint, { min: 0, max: 8 }),
       [],
-      'DNS resolvers to ask. Empty: those of /etc/resolv.conf.',
-      '要询问的 DNS 解析器。为空则用 /etc/resolv.conf 中的。',
+      'DNS resolvers to ask, the first one first; they must look further themselves (recursion). Empty: those of /etc/resolv.conf, as they were when the server started. Best is a validating resolver on this machine, such as unbound.',
+      '要询问的 DNS 解析器，按所写顺序；它们须自行递归查询。为空则用服务器启动时 /etc/resolv.conf 中的。最好是本机上做验证的解析器，例如 unbound。',
     ),
     trustAd: setting(
       'trust_ad',

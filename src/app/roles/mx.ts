@@ -1,9 +1,8 @@
-import fs from 'node:fs';
 import path from 'node:path';
+import { logValidation, openDns } from '#app/dns';
 import { systemClock, systemRandom } from '#base/clock';
 import { MiB } from '#base/limits';
 import { createCounters, networksOf, withLimitLog } from '#net/connection';
-import { createDnsClient, readResolvConf, resolvConfPath } from '#net/dns';
 import { createMailstoreClient } from '#net/mailstore';
 import { createSmtpServer, type SmtpServer, smtpServerDefaults } from '#net/smtp-in';
 import { createAuthentication } from '#services/authentication';
@@ -43,12 +42,8 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
   await emptySpool(nodeIo, start.dataFolder, (owner) => owner === 'mx');
   let isDiskNearlyFull = start.isDiskNearlyFull;
   const counters = withLimitLog(createCounters(), logger, systemClock);
-  const dns = createDnsClient({
-    resolvers: config.dns.resolvers.length > 0 ? config.dns.resolvers : systemResolvers(),
-    trustAd: config.dns.trustAd,
-    clock: systemClock,
-    random: systemRandom,
-  });
+  const dns = openDns(config);
+  void logValidation(dns, config, logger);
   const trusted = networksOf(config.limits.trusted);
   const inbound = createInbound({
     writer,
@@ -120,13 +115,4 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
       isDiskNearlyFull = isNearlyFull;
     },
   };
-};
-
-/** Where it cannot be read, whoever resolves on this machine is asked. */
-const systemResolvers = (): string[] => {
-  let text = '';
-  try {
-    text = fs.readFileSync(resolvConfPath, 'utf8');
-  } catch {}
-  return readResolvConf(text);
 };

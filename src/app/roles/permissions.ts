@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { resolvConfPath } from '#net/dns';
 import type { RoleName } from './messages.ts';
 
 /** the checkout */
@@ -33,7 +34,7 @@ const grants = (role: RoleName, data: string): Grants | null => {
     case 'web':
       return { read: paths('ledger'), write: [] };
     case 'mx':
-      return { read: ['/etc/resolv.conf'], write: paths('spool', 'poison') };
+      return { read: [resolvConfPath], write: paths('spool', 'poison') };
     case 'pickup':
       return { read: [], write: paths('pickup', 'spool') };
     case 'parser':

@@ -4,6 +4,7 @@ import { commandsErrors } from './en/commands-errors.ts';
 import { commandsSeal } from './en/commands-seal.ts';
 import { config } from './en/config.ts';
 import { demo } from './en/demo.ts';
+import { dns } from './en/dns.ts';
 import { erase } from './en/erase.ts';
 import { errors } from './en/errors.ts';
 import { journey } from './en/journey.ts';
@@ -23,6 +24,7 @@ export const en = {
   ...commandsSeal,
   ...config,
   ...demo,
+  ...dns,
   ...erase,
   ...errors,
   ...journey,

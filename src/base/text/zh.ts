@@ -6,6 +6,7 @@ import { commandsErrors } from './zh/commands-errors.ts';
 import { commandsSeal } from './zh/commands-seal.ts';
 import { config } from './zh/config.ts';
 import { demo } from './zh/demo.ts';
+import { dns } from './zh/dns.ts';
 import { erase } from './zh/erase.ts';
 import { errors } from './zh/errors.ts';
 import { journey } from './zh/journey.ts';
@@ -25,6 +26,7 @@ export const zh: Translation<typeof en> = {
   ...commandsSeal,
   ...config,
   ...demo,
+  ...dns,
   ...erase,
   ...errors,
   ...journey,

@@ -35,7 +35,9 @@ export type DnsValidation =
   | 'not-trusted'
   | 'does-not-validate'
   /** none of them answers */
-  | 'unavailable';
+  | 'unavailable'
+  /** nobody was asked to the end: the client was closed */
+  | 'closed';
 
 export interface DnsCounts {
   readonly lookups: number;
@@ -117,7 +119,7 @@ class Client implements DnsClient {
   async validation(): Promise<DnsValidation> {
     const endMs = this.#nowMs() + this.#limits.lookupMs;
     const asked = await this.#ask({ name: '', type: dnsTypes.SOA, class: 1 }, endMs);
-    if (asked.kind === 'failed') return 'unavailable';
+    if (asked.kind === 'failed') return this.#closing.signal.aborted ? 'closed' : 'unavailable';
     if (!asked.message.authenticData) return 'does-not-validate';
     return isBelieved(asked.resolver, this.#settings.trustAd) ? 'validates' : 'not-trusted';
   }

@@ -5,6 +5,7 @@
  * fetched is a `temperror`, never a `none`; at most 8 look-ups a tree walk.
  */
 export { checkDmarc } from './check-dmarc.ts';
+export { type DmarcRecordRead, isDmarcRecord, parseDmarcRecord } from './dmarc-record.ts';
 export type {
   DmarcDkim,
   DmarcDkimAlignment,

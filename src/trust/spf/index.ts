@@ -6,4 +6,5 @@
  * say, whatever the record holds.
  */
 export { checkSpf } from './check-spf.ts';
+export { isSpfRecord, parseSpfRecord, type SpfRecordRead } from './spf-record.ts';
 export type { SpfIdentity, SpfLimits, SpfRequest, SpfResult, SpfWord } from './spf-result.ts';

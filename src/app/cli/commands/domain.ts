@@ -1,11 +1,19 @@
 import { openReadOnly, type ReadOnlyData } from '#app/connect';
+import { openDns } from '#app/dns';
 import { FengniError } from '#base/errors';
 import { say } from '#base/text';
 import { parseEnvelopeAddress } from '#message/address';
 import type { Command, CommandContext } from '../command.ts';
 import { subcommand } from '../subcommands.ts';
 import { fieldLines, shownTime } from './field-lines.ts';
-import { checkMx, type MxVerdict } from './mx-check.ts';
+import {
+  checkDmarcRecord,
+  checkHost,
+  checkMx,
+  checkSpfRecord,
+  type HostVerdict,
+  type RecordVerdict,
+} from './live-dns.ts';
 import { withWriter } from './with-writer.ts';
 
 const names = ['add', 'list', 'show', 'dns'] as const;
@@ -108,27 +116,67 @@ const dns = async (context: CommandContext, given: string): Promise<0 | 1 | 3> =
   for (const { name, ttl, type, value } of records) context.print(`${name} ${ttl} IN ${type} ${value}`);
   context.print(context.say('domain.dns.receives-only'));
   const tld = localTlds.find((name) => domain === name || domain.endsWith(`.${name}`));
-  const verdict: MxVerdict | { kind: 'local' } =
-    tld === undefined ? await checkMx(domain, hostname, config.dns.resolvers) : { kind: 'local' };
-  if (context.json) context.printJson({ domain, records, mx: verdict });
-  switch (verdict.kind) {
-    case 'local':
-      context.print(context.say('domain.dns.local', { tld: tld ?? '' }));
-      return 0;
+  if (tld !== undefined) {
+    if (context.json) context.printJson({ domain, records, mx: { kind: 'local' } });
+    context.print(context.say('domain.dns.local', { tld }));
+    return 0;
+  }
+  const client = openDns(config);
+  const [mx, host, spf, dmarc] = await Promise.all([
+    checkMx(client, domain, hostname),
+    checkHost(client, hostname),
+    checkSpfRecord(client, domain),
+    checkDmarcRecord(client, domain),
+  ]);
+  client.close();
+  if (context.json) context.printJson({ domain, records, mx, host, spf, dmarc });
+  switch (mx.kind) {
     case 'live':
       context.print(context.say('domain.dns.live'));
-      return 0;
+      break;
     case 'absent':
       context.print(context.say('domain.dns.absent'));
-      return 1;
+      break;
     case 'other':
-      context.print(context.say('domain.dns.other', { found: verdict.found.join(', ') }));
-      return 1;
+      context.print(context.say('domain.dns.other', { found: mx.found.join(', ') }));
+      break;
     case 'unavailable': {
       // The zone stands there: that nobody could be asked is told beside it.
-      const fault = context.say('domain.dns.unavailable', { reason: verdict.reason });
+      const fault = context.say('domain.dns.unavailable', { reason: mx.reason });
       context.stderr.write(`fengni: ${fault}\n`);
-      return 3;
     }
+  }
+  context.print(context.say('domain.dns.published', { domain }));
+  for (const line of fieldLines([
+    [context.say('domain.dns.field.host', { hostname }), hostText(context, host)],
+    [context.say('domain.dns.field.spf'), recordText(context, spf)],
+    [context.say('domain.dns.field.dmarc'), recordText(context, dmarc)],
+  ]))
+    context.print(line);
+  if (mx.kind === 'unavailable') return 3;
+  const isGood =
+    mx.kind === 'live' &&
+    !(host.kind === 'found' && host.addresses.length === 0) &&
+    [spf, dmarc].every(({ kind }) => kind !== 'bad' && kind !== 'several');
+  return isGood ? 0 : 1;
+};
+
+const hostText = (context: CommandContext, host: HostVerdict): string => {
+  if (host.kind === 'unavailable') return context.say('domain.dns.not-known', { why: host.reason });
+  return host.addresses.length > 0 ? host.addresses.join(', ') : context.say('domain.dns.host-absent');
+};
+
+const recordText = (context: CommandContext, record: RecordVerdict): string => {
+  switch (record.kind) {
+    case 'good':
+      return record.text;
+    case 'none':
+      return context.say('domain.dns.none');
+    case 'several':
+      return context.say('domain.dns.several', { count: record.count });
+    case 'bad':
+      return context.say('domain.dns.bad', { why: record.why, text: record.text });
+    case 'unavailable':
+      return context.say('domain.dns.not-known', { why: record.reason });
   }
 };

@@ -1,14 +1,19 @@
 import fs from 'node:fs';
+import type { Config } from '#app/config';
 import { connectOrNull, logFault, requireOwnedFolder, runningServer } from '#app/connect';
+import { openDns, resolversOf } from '#app/dns';
 import { roleNames } from '#app/roles';
 import { FengniError } from '#base/errors';
 import { say, type TextKey } from '#base/text';
+import type { DnsValidation } from '#net/dns';
 import type { WriterStatus } from '#services/mailstore';
 import type { Command, CommandContext, OutputStream } from '../command.ts';
 import { fieldLines } from './field-lines.ts';
 
 /** a writer that is starting again */
 const answerMsMax = 3_000;
+/** all resolvers together */
+const dnsMsMax = 2_000;
 
 /** `fengni status` */
 export const command: Command = {
@@ -18,9 +23,9 @@ export const command: Command = {
     context.argsMax(0);
     const folder = await context.dataFolder();
     await requireOwnedFolder(folder);
-    const status = await writerStatus(folder);
-    const server = runningServer(folder);
     const config = await context.config();
+    const [status, dns] = await Promise.all([writerStatus(folder), dnsStatus(config)]);
+    const server = runningServer(folder);
     if (server === null) {
       const fault = await logFault(folder, config);
       if (fault !== null) throw fault;
@@ -48,8 +53,12 @@ export const command: Command = {
             ] as const,
           ]
         : []),
+      [context.say('status.field.dns'), dnsText(context, dns)],
       [context.say('status.field.witness'), red(context.stdout, context.say('status.unwitnessed'))],
       ...faults.map(({ todo }) => [context.say('status.field.todo'), context.say(todo)] as const),
+      ...(dns.validation === 'validates'
+        ? []
+        : [[context.say('status.field.todo'), context.say(`status.todo.dns.${dns.validation}`)] as const]),
     ]))
       context.print(line);
     if (context.json) {
@@ -63,11 +72,33 @@ export const command: Command = {
         writer: status,
         disk,
         witnessed: false,
+        dns,
         faults: faults.map(({ code, todo }) => ({ code, todo: context.say(todo) })),
       });
     }
     return faults.length === 0 ? 0 : 1;
   },
+};
+
+interface DnsStatus {
+  resolvers: readonly string[];
+  validation: Exclude<DnsValidation, 'closed'>;
+}
+
+/**
+ * Asks the resolvers as the server does, from here. What they lack is told and is no fault of the server: a machine
+ * without a network has mail too.
+ */
+const dnsStatus = async (config: Config): Promise<DnsStatus> => {
+  const dns = openDns(config, { attemptMs: dnsMsMax, lookupMs: dnsMsMax, roundsMax: 1 });
+  const validation = await dns.validation();
+  dns.close();
+  return { resolvers: resolversOf(config), validation: validation === 'closed' ? 'unavailable' : validation };
+};
+
+const dnsText = (context: CommandContext, { resolvers, validation }: DnsStatus): string => {
+  const text = context.say(`status.dns.${validation}`, { resolvers: resolvers.join(', ') });
+  return validation === 'validates' ? text : red(context.stdout, text);
 };
 
 interface Fault {
