@@ -331,9 +331,9 @@ test('show tells the journey of a message in plain words, recipients only when a
   assert.doesNotMatch(english, /admin@fengni\.test/);
   assert.match(await good(['show', id, '--recipients'], zh), /收件人 +admin@fengni\.test/);
   assert.match(english, /, key exchange \S+\n/);
-  assert.match(english, /asked +(?:\S+ )*BODY=|checks +not checked: this version makes no SPF/);
-  assert.match(english, /checks +not checked: this version makes no SPF, DKIM or DMARC check/);
-  assert.match(await good(['show', id], zh), /检查 +未检查：此版本不做 SPF、DKIM 或 DMARC 检查/);
+  assert.match(english, /asked +(?:\S+ )*BODY=|unknown +not checked: it came from this machine/);
+  assert.match(english, /unknown +not checked: it came from this machine or a peer of \[limits\] trusted/);
+  assert.match(await good(['show', id], zh), /无法检查 +未检查：来自本机或 \[limits\] trusted 中的对端/);
   const value = await json<{ session: Record<string, string>; sha256: string; witnessed: boolean }>([
     'show',
     id,

@@ -32,6 +32,11 @@ export const commands: readonly CommandRow[] = [
     summaryKey: 'verify-receipt.summary',
     load: () => import('./commands/verify-receipt.ts'),
   },
+  {
+    name: 'verify-dkim',
+    summaryKey: 'verify-dkim.summary',
+    load: () => import('./commands/verify-dkim.ts'),
+  },
   { name: 'verify', summaryKey: 'verify.summary', load: () => import('./commands/verify.ts') },
   { name: 'log', summaryKey: 'log.summary', load: () => import('./commands/log.ts') },
   { name: 'index', summaryKey: 'index.summary', load: () => import('./commands/index-command.ts') },

@@ -11,6 +11,7 @@ import { journey } from './en/journey.ts';
 import { metrics } from './en/metrics.ts';
 import { processErrors } from './en/process-errors.ts';
 import { sealer } from './en/sealer.ts';
+import { sender } from './en/sender.ts';
 import { sendmail } from './en/sendmail.ts';
 import { serve } from './en/serve.ts';
 import { verify } from './en/verify.ts';
@@ -31,6 +32,7 @@ export const en = {
   ...metrics,
   ...processErrors,
   ...sealer,
+  ...sender,
   ...sendmail,
   ...serve,
   ...verify,

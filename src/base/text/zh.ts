@@ -13,6 +13,7 @@ import { journey } from './zh/journey.ts';
 import { metrics } from './zh/metrics.ts';
 import { processErrors } from './zh/process-errors.ts';
 import { sealer } from './zh/sealer.ts';
+import { sender } from './zh/sender.ts';
 import { sendmail } from './zh/sendmail.ts';
 import { serve } from './zh/serve.ts';
 import { verify } from './zh/verify.ts';
@@ -33,6 +34,7 @@ export const zh: Translation<typeof en> = {
   ...metrics,
   ...processErrors,
   ...sealer,
+  ...sender,
   ...sendmail,
   ...serve,
   ...verify,

@@ -14,3 +14,4 @@ export {
   type SenderChecks,
   type SenderFindings,
 } from './check-sender.ts';
+export { arcResult, dkimResults } from './method-results.ts';

@@ -21,6 +21,7 @@ export {
   publishedHead,
 } from './sealed-place.ts';
 export { type VerifyOptions, type VerifyReport, verifyData } from './verify.ts';
+export { type DkimAgain, verifyDkimThen } from './verify-dkim.ts';
 export { type Finding, type FindingCode, findingsMax, type Note, type NoteCode } from './verify-finding.ts';
 export { repairFormat, repairLedger, repairSegments } from './verify-repair.ts';
 export type { Repairs } from './verify-repairs.ts';

@@ -22,6 +22,8 @@ export interface ReceiptRequest {
   full: boolean;
   /** opens the envelope sender too */
   withSender: boolean;
+  /** parts that are opened to their digest alone */
+  withheld?: readonly ('ses' | 'aut')[];
   /** opens this recipient too, and no other */
   recipient: string | null;
 }
@@ -92,6 +94,7 @@ export const makeReceipt = async (
       ...(request.withSender ? { env: { salt: salt('env'), text: utf8(content.env) } } : {}),
       ...(copy === null ? {} : { rcp: await recipientOpening(bodies, copy) }),
       full: request.full,
+      withheld: request.withheld ?? [],
     });
     return { kind: 'made', octets, index: row.leafIndex, head };
   } finally {

@@ -66,6 +66,8 @@ export interface ReceiptParts {
   readonly rcp?: RecipientOpening;
   /** opens `ses` and `aut` to their text whatever their length */
   readonly full?: boolean;
+  /** opened to their digest alone, whatever their length */
+  readonly withheld?: readonly ('ses' | 'aut')[];
 }
 
 /** Octets of a receipt; lines of post-quantum signatures are not counted, and `full` may go beyond. */
@@ -81,12 +83,13 @@ export const receiptBytesMax = 4_000;
  */
 export const buildReceipt = (parts: ReceiptParts): Uint8Array => {
   const leaf = messageLeaf(parts.leafOctets);
+  const withheld = parts.withheld ?? [];
   const build = (sesAsText: boolean, autAsText: boolean): Uint8Array => {
     const openings: Openings = {
       msg: parts.msg,
       pre: parts.pre,
-      ses: textOpening(parts.ses, sesAsText),
-      aut: textOpening(parts.aut, autAsText),
+      ses: textOpening(parts.ses, sesAsText && !withheld.includes('ses')),
+      aut: textOpening(parts.aut, autAsText && !withheld.includes('aut')),
       ...(parts.env === undefined ? {} : { env: textOpening(parts.env, true) }),
       ...(parts.rcp === undefined ? {} : { rcp: parts.rcp }),
     };

@@ -45,8 +45,14 @@ export const command: Command = {
     context.argsMax(1);
     const out = context.text('out');
     if (out === undefined) throw missingOut();
-    const unknown = context.list('show').find((field) => field !== 'sender');
+    const shown = context.list('show').flatMap((fields) => fields.split(','));
+    const unknown = shown.find((field) => field !== 'sender' && field !== 'ses' && field !== 'aut');
     if (unknown !== undefined) throw unknownField(unknown);
+    // Whoever names one of them wants the other one left shut.
+    const parts = ['ses', 'aut'] as const;
+    const withheld = parts.some((part) => shown.includes(part))
+      ? parts.filter((part) => !shown.includes(part))
+      : [];
     const recipient = context.text('recipient') ?? null;
 
     const data = await openReadOnly(await context.dataFolder());
@@ -54,7 +60,7 @@ export const command: Command = {
       const outcome = await ofMessage(data, shard, id, () =>
         makeReceipt(
           { io: nodeIo, shard, clock: systemClock, waitMs, ...data },
-          { id, full: context.flag('full'), withSender: context.list('show').length > 0, recipient },
+          { id, full: context.flag('full'), withSender: shown.includes('sender'), withheld, recipient },
         ),
       );
       switch (outcome.kind) {

@@ -6,6 +6,7 @@ import { nodeIo } from '#store/durable';
 import type { Command, CommandContext } from '../command.ts';
 import { fieldLines, shownTime } from './field-lines.ts';
 import { absentMessage, ofMessage, readMessageId, unknownMessage } from './message-id.ts';
+import { senderLines } from './sender-words.ts';
 import { peer, way } from './session-words.ts';
 
 const shard = 0;
@@ -85,7 +86,7 @@ const tell = (context: CommandContext, journey: Journey, view: View): void => {
     ...(parameters.length === 0
       ? []
       : [[context.say('show.field.parameters'), parameters.join(' ')] as const]),
-    ...checks(context, journey).map((value) => [context.say('show.field.checks'), value] as const),
+    ...(isAdded ? [] : senderLines(context, resultsOf(journey))),
     ...claims(context, journey),
     [context.say('show.field.size'), context.say('show.octets', { count: message.sizeBytes })],
     [context.say('show.field.sha256'), message.sha256Hex],
@@ -106,14 +107,6 @@ const tell = (context: CommandContext, journey: Journey, view: View): void => {
     [context.say('show.field.witness'), context.say('show.unwitnessed')],
   ]))
     context.print(line);
-};
-
-/** What was checked on arrival; that nothing was is said in words. @source RFC 8601 §2.2 (`none`) */
-const checks = (context: CommandContext, { message, authentication }: Journey): string[] => {
-  if (message.kind === 'added') return [];
-  const results = authentication.flatMap(([name, value]) => (name === 'results' ? [value] : []));
-  const made = results.filter((value) => !/^[^;]*;\s*none\s*$/.test(value));
-  return made.length > 0 ? made : [context.say('show.not-checked')];
 };
 
 /** The way that the message claims to have come before; nobody proved it. Whom it was for stays untold: `show` tells no recipients. */
@@ -140,6 +133,9 @@ const claims = (context: CommandContext, { claimedHops }: Journey): (readonly [s
   ];
 };
 
+const resultsOf = ({ authentication }: Journey): string[] =>
+  authentication.flatMap(([name, value]) => (name === 'results' ? [value] : []));
+
 const asJson = (journey: Journey, view: View): unknown => {
   const { message, head } = journey;
   return {
@@ -157,7 +153,7 @@ const asJson = (journey: Journey, view: View): unknown => {
     },
     parameters: journey.envelope.flatMap(([name, value]) => (name === 'parameter' ? [value] : [])),
     sender: evidenceValue(journey.envelope, 'from'),
-    results: journey.authentication.flatMap(([name, value]) => (name === 'results' ? [value] : [])),
+    results: resultsOf(journey),
     claimedHops:
       journey.claimedHops?.map(({ for: _, date, ...hop }) => ({ ...hop, timeMs: date?.epochMs ?? null })) ??
       null,

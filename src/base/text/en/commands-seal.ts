@@ -54,12 +54,13 @@ export const commandsSeal = {
     'receipt ID -o FILE [--full] [--show sender] [--recipient A]\n\nA small file that proves to anybody, without this server, that this mail was received as it is: fengni verify-receipt. It names neither\nsender nor recipients unless you ask for it. A message that has just arrived waits up to 5 s for its signed head.',
   'receipt.option.out': 'write the receipt to this file; - is standard output',
   'receipt.option.full': 'session and authentication results in full, however long',
-  'receipt.option.show': 'also open this: sender; may be given again',
+  'receipt.option.show':
+    'open these: sender, ses (session), aut (checks); of ses and aut both where neither is named',
   'receipt.option.recipient': 'also prove that A was a recipient, and nothing about others',
   'receipt.made': '{file}: {bytes} octets; leaf {index} under the head of {size} leaves of {origin}',
-  'receipt.show-unknown': '--show {value}: only "sender" can be opened.',
+  'receipt.show-unknown': '--show {value}: only "sender", "ses" and "aut" can be opened.',
   'receipt.show-unknown.remedy':
-    'the session and the results of checks are open anyway; recipients: --recipient A',
+    'for example: --show ses,aut; without it session and checks are both open; recipients: --recipient A',
   'receipt.out-missing': 'The option -o is missing: where should the receipt go?',
   'receipt.out-missing.remedy': 'fengni receipt ID -o FILE; - is standard output',
   'receipt.recipient-unknown': '{address} was no recipient of this message.',

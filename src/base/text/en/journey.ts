@@ -3,7 +3,6 @@ export const journey = {
   'show.peer.local-user': 'a command on this machine, of its user {uid}',
   'show.option.as': 'as this recipient: its own address alone, neither others nor their number',
   'show.field.parameters': 'asked',
-  'show.not-checked': 'not checked: this version makes no SPF, DKIM or DMARC check',
   'show.peer.unix': 'a program on this machine, by a Unix socket',
   'show.peer.unknown': 'a peer that the relay does not name',
   'show.peer.named': '{peer}, with the host name {name}',

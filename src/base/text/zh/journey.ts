@@ -5,7 +5,6 @@ export const journey: Translation<typeof english> = {
   'show.peer.local-user': '本机上的命令，由其用户 {uid} 运行',
   'show.option.as': '以该收件人的身份：只有它自己的地址，没有其他收件人及其数目',
   'show.field.parameters': '要求',
-  'show.not-checked': '未检查：此版本不做 SPF、DKIM 或 DMARC 检查',
   'show.peer.unix': '本机的程序，经 Unix 套接字',
   'show.peer.unknown': '中继没有说明的对端',
   'show.peer.named': '{peer}，主机名 {name}',

@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import crypto from 'node:crypto';
+import { after, before, test } from 'node:test';
+import { fromLatin1 } from '#base/bytes';
+import { signDkim } from '#trust/dkim';
+import { type DnsServer, startDnsServer, type Zone } from './support/dns-server.ts';
+import { LineClient } from './support/line-client.ts';
+import { startServer, type TestServer } from './support/server.ts';
+
+// The whole server and a name server: who sent it is checked before 250, kept, shown and checked again.
+
+const key = crypto.generateKeyPairSync('rsa', { modulusLength: 2048 });
+const record = `v=DKIM1; p=${key.publicKey.export({ type: 'spki', format: 'der' }).toString('base64')}`;
+
+const zone: Zone = {
+  'a.example': { TXT: ['v=spf1 ip4:127.0.0.1 -all'] },
+  's._domainkey.a.example': { TXT: [[record.slice(0, 200), record.slice(200)]] },
+  '_dmarc.a.example': { TXT: ['v=DMARC1; p=reject'] },
+  'r.example': { TXT: ['v=spf1 -all'] },
+  '_dmarc.r.example': { TXT: ['v=DMARC1; p=reject'] },
+  '_dmarc.q.example': { TXT: ['v=DMARC1; p=quarantine'] },
+  'broken.example': { fault: 'SERVFAIL' },
+  '_dmarc.broken.example': { fault: 'SERVFAIL' },
+  '127.0.0.1': { PTR: ['mx.a.example'] },
+  'mx.a.example': { A: ['127.0.0.1'] },
+};
+
+let dns: DnsServer;
+let server: TestServer;
+before(async () => {
+  dns = await startDnsServer({ zone });
+  server = await startServer({
+    toml: `[dns]\nresolvers = ["${dns.endpoint}"]\n[limits]\ntrusted = []\nsessions_per_second = 1000\n[smtp]\ngreet_pause = "0s"\n`,
+  });
+});
+after(() => dns.stop());
+
+const send = async (octets: string, from: string): Promise<string> => {
+  const client = await LineClient.connect(server.ports.smtp);
+  try {
+    const reply = /^\d{3} [^\r\n]*\r\n/m;
+    await client.ask('', reply);
+    for (const line of ['EHLO mx.a.example', `MAIL FROM:<${from}>`, `RCPT TO:<${server.address}>`, 'DATA']) {
+      const said = await client.ask(`${line}\r\n`, reply);
+      assert.match(said, /^[23]/m, said);
+    }
+    return (await client.ask(`${octets.replace(/^\./gm, '..')}.\r\n`, reply)).trimEnd();
+  } finally {
+    client.destroy();
+  }
+};
+
+const mail = (domain: string): string => `From: X <x@${domain}>\r\nSubject: s\r\n\r\ntext\r\n`;
+const signed = async (message: string): Promise<string> =>
+  (await signDkim([fromLatin1(message)], {
+    domain: 'a.example',
+    selector: 's',
+    key: key.privateKey,
+    signedFields: ['From', 'Subject', 'From'],
+  })) + message;
+const idOf = (reply: string): string => / id=([a-z2-7]{26}) /.exec(reply)?.[1] ?? assert.fail(reply);
+const fengni = async (args: string[], lang = 'C.UTF-8'): Promise<string> => {
+  const { status, stdout, stderr } = await server.fengni(args, { lang });
+  assert.equal(status, 0, stderr + stdout);
+  return stdout;
+};
+
+const zh = 'zh_CN.UTF-8';
+
+test('signed mail is taken; show says what is proven in words, in both languages', async () => {
+  const id = idOf(await send(await signed(mail('a.example')), 'x@a.example'));
+  const english = await fengni(['show', id]);
+  assert.match(english, /proven +a\.example, the author’s domain, vouches for it \(DMARC\)\n/);
+  assert.match(
+    english,
+    /proven +a\.example signed it, and nothing that was signed is altered \(DKIM, selector s\)\n/,
+  );
+  assert.match(english, /proven +a\.example lets this peer send for it \(SPF\)\n/);
+  assert.match(english, /proven +the peer’s address is mx\.a\.example, by its reverse name and back\n/);
+  const chinese = await fengni(['show', id], zh);
+  assert.match(chinese, /已证实 +作者的域 a\.example 为它担保（DMARC）\n/);
+  assert.match(chinese, /已证实 +a\.example 签了名，所签内容未被改动（DKIM，选择器 s）\n/);
+
+  // The key goes; what was proven stays so.
+  dns.setZone({});
+  const again = await fengni(['verify-dkim', id, '--then']);
+  assert.match(again, /key +s\._domainkey\.a\.example, its SHA-256 under the seal/);
+  assert.match(again, /the same as was found then\n$/);
+  assert.match(await fengni(['verify-dkim', id, '--then'], zh), /与当时所见一致\n$/);
+  dns.setZone(zone);
+  assert.match(await fengni(['verify']), /./);
+});
+
+test('a receipt opens the session or the results alone', async () => {
+  const id = idOf(await send(await signed(mail('a.example')), 'x@a.example'));
+  const texts = async (...args: string[]): Promise<string> => {
+    const { stdout } = await server.fengni(['receipt', id, '-o', '-', ...args]);
+    const extra = /^extra (.*)$/m.exec(stdout)?.[1] ?? assert.fail(stdout);
+    return Buffer.from(extra, 'base64').toString('latin1');
+  };
+  const both = await texts();
+  assert.match(both, /^aut \S+ text /m);
+  assert.match(both, /^ses \S+ text /m);
+  assert.match(both, /reverse mx\.a\.example/);
+  assert.match(both, /key s\._domainkey\.a\.example sha256=/);
+  const results = await texts('--show', 'aut');
+  assert.match(results, /^aut \S+ text /m);
+  assert.match(results, /^ses \S+ digest /m);
+  assert.doesNotMatch(results, /127\.0\.0\.1 *$|^peer /m);
+  assert.match(await texts('--show', 'ses,sender'), /^env \S+ text .*^aut \S+ digest /ms);
+});
+
+test('mail that its author’s domain disowns is refused with the reason, or goes to Junk, marked', async () => {
+  const refused = await send(mail('r.example'), 'x@r.example');
+  assert.match(
+    refused,
+    /^550 5\.7\.26 DMARC of r\.example asks to reject mail from r\.example .*SPF r\.example: fail; no DKIM signature$/,
+  );
+  const altered = (await signed(mail('a.example'))).replace('text', 'other');
+  assert.match(
+    await send(altered, 'x@r.example'),
+    /^550 5\.7\.26 .*DKIM a\.example: fail, the body was altered/,
+  );
+  const id = idOf(await send(mail('q.example'), 'x@a.example'));
+  assert.match(
+    await fengni(['show', id]),
+    /not proven +nobody vouches for q\.example, the author’s domain; it asks for: Junk/,
+  );
+  const client = await LineClient.connect(server.ports.imaps, { ca: server.ca });
+  await client.ask('', /^\* OK.*\r\n/);
+  const said = await client.ask(`a LOGIN ${server.address} ${server.password}\r\n`, /^a .*\r\n/m);
+  assert.match(said, /^a OK/m);
+  await client.ask('b EXAMINE Junk\r\n', /^b OK.*\r\n/m);
+  const fetched = await client.ask(
+    'c FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS (AUTHENTICATION-RESULTS)])\r\n',
+    /^c OK.*\r\n/m,
+  );
+  client.destroy();
+  assert.match(fetched, /FLAGS \([^)]*\$Junk[^)]*\)/);
+  assert.match(
+    fetched,
+    /Authentication-Results: mail\.fengni\.test; dmarc=fail .*header\.from=q\.example policy\.dmarc=quarantine/,
+  );
+});
+
+test('no DNS answer refuses anything', async () => {
+  const id = idOf(await send(mail('broken.example'), 'x@broken.example'));
+  assert.match(
+    await fengni(['show', id]),
+    /unknown +who sends for broken\.example could not be asked \(SPF\)/,
+  );
+});
