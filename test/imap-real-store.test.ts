@@ -223,6 +223,7 @@ test('a damaged row of the index costs its own message’s body only', async () 
       mailboxes: (account: string) => index.mailboxes(account),
       mailbox: (id: string) => index.mailbox(id),
       mailboxByName: (account: string, name: string) => index.mailboxByName(account, name),
+      threadIds: (seqs: readonly number[]) => index.threadIds(seqs),
       placements: (id: string, after: number, limit: number) => index.placements(id, after, limit),
       countPlacements: (id: string) => index.countPlacements(id),
       changesSince: (id: string, modSeq: number) => index.changesSince(id, modSeq),
@@ -237,7 +238,20 @@ test('a damaged row of the index costs its own message’s body only', async () 
     '* 1 FETCH (UID 1 BODY[TEXT] {1}\r\n1)\r\n* 2 FETCH (UID 2)\r\n* 3 FETCH (UID 3 BODY[TEXT] {1}\r\n3)\r\n',
   );
   assert.match(reply.tagged, /^NO \[CORRUPTION\] UID 2:/);
-  assert.match((await pipe.command('FETCH 1:* ENVELOPE')).tagged, /^NO \[CORRUPTION\]/);
+  const envelopes = await pipe.command('FETCH 1:* (ENVELOPE EMAILID)');
+  assert.match(
+    envelopes.untagged,
+    /^\* 1 FETCH \(EMAILID .* ENVELOPE .*\r\n\* 2 FETCH \(EMAILID \(\S+\)\)\r\n\* 3 FETCH .* ENVELOPE /,
+  );
+  assert.match(envelopes.tagged, /^NO \[CORRUPTION\] UID 2:/);
+  assert.equal((await pipe.command('FETCH 2 ENVELOPE')).untagged, '* 2 FETCH (UID 2)\r\n');
+  assert.deepEqual(await pipe.command('FETCH 1:3 PREVIEW'), {
+    untagged: '* 1 FETCH (PREVIEW "1")\r\n* 2 FETCH (PREVIEW NIL)\r\n* 3 FETCH (PREVIEW "3")\r\n',
+    tagged: 'OK Fetched',
+  });
+  const searched = await pipe.command('UID SEARCH TEXT Subject');
+  assert.equal(searched.untagged, '* SEARCH 1 3\r\n');
+  assert.match(searched.tagged, /^NO \[CORRUPTION\] UID 2:/);
   assert.match((await pipe.command('FETCH 1 ENVELOPE')).tagged, /^OK/);
 });
 
@@ -260,4 +274,69 @@ test('the 101st keyword is refused, and nothing of the command is done', async (
   const many = Array.from({ length: 100 }, (_none, index) => `k${index}`).join(' ');
   assert.match((await pipe.command(`STORE 1 +FLAGS (${many})`)).tagged, /^NO \[LIMIT\]/);
   assert.match((await pipe.command('FETCH 1 FLAGS')).untagged, /FLAGS \(\\Recent a-keyword\)/);
+});
+
+test('EMAILID goes along with COPY and MOVE, replies share a THREADID, MAILBOXID outlives RENAME (RFC 8474 §4, §5)', async () => {
+  const user = await newUser();
+  const pipe = await connect(user);
+  await append(pipe, 'INBOX', fromLatin1('Message-ID: <1@x>\r\nSubject: plan\r\n\r\nx'));
+  await append(
+    pipe,
+    'INBOX',
+    fromLatin1('Message-ID: <2@x>\r\nIn-Reply-To: <1@x>\r\nSubject: Re: plan\r\n\r\nx'),
+  );
+  await append(pipe, 'INBOX', fromLatin1('Message-ID: <3@x>\r\nSubject: other\r\n\r\nx'));
+  await pipe.command('SELECT INBOX');
+  const ids = async (): Promise<string[][]> =>
+    [
+      ...(await pipe.command('FETCH 1:* (EMAILID THREADID)')).untagged.matchAll(
+        /EMAILID \(([^\s)]+)\) THREADID \(([^\s)]+)\)/g,
+      ),
+    ].map(([, email = '', thread = '']) => [email, thread]);
+  const before = await ids();
+  assert.equal(new Set(before.map(([email]) => email)).size, 3);
+  assert.equal(before[0]?.[1], before[1]?.[1]);
+  assert.notEqual(before[0]?.[1], before[2]?.[1]);
+  await pipe.command('COPY 1 Archive');
+  await pipe.command('MOVE 2 Archive');
+  const mailbox = /MAILBOXID \(([^\s)]+)\)/.exec((await pipe.command('SELECT Archive')).untagged)?.[1];
+  assert.deepEqual(await ids(), before.slice(0, 2));
+  assert.deepEqual(await pipe.command(`UID SEARCH THREADID ${before[0]?.[1]} EMAILID ${before[1]?.[0]}`), {
+    untagged: '* SEARCH 2\r\n',
+    tagged: 'OK Searched',
+  });
+  await pipe.command('RENAME Archive Kept');
+  assert.match((await pipe.command('STATUS Kept (MAILBOXID)')).untagged, new RegExp(`\\(${mailbox}\\)`));
+});
+
+test('messages of one MULTIAPPEND that answer each other share a THREADID', async () => {
+  const pipe = await connect(await newUser());
+  const one = 'Message-ID: <a@x>\r\nSubject: plan\r\n\r\nx';
+  const two = 'Message-ID: <b@x>\r\nIn-Reply-To: <a@x>\r\nSubject: Re: plan\r\n\r\nx';
+  await pipe.command(`APPEND INBOX {${one.length}+}\r\n${one} {${two.length}+}\r\n${two}`);
+  await pipe.command('SELECT INBOX');
+  const threads = [
+    ...(await pipe.command('FETCH 1:2 THREADID')).untagged.matchAll(/THREADID \(([^\s)]+)\)/g),
+  ].map(([, id]) => id);
+  assert.equal(threads.length, 2);
+  assert.equal(threads[0], threads[1]);
+});
+
+test('what is resumed from after a restart of the reader is what it was (RFC 7162 §3.2.5)', async () => {
+  const user = await newUser();
+  const pipe = await connect(user);
+  for (const text of ['1', '2', '3', '4'])
+    await append(pipe, 'INBOX', fromLatin1(`Subject: ${text}\r\n\r\nx`));
+  const [, uidValidity, modSeq] =
+    /UIDVALIDITY (\d+)[\s\S]*HIGHESTMODSEQ (\d+)/.exec((await pipe.command('SELECT INBOX')).untagged) ?? [];
+  await pipe.command('STORE 2 +FLAGS.SILENT (\\Deleted)');
+  await pipe.command('EXPUNGE');
+  await pipe.command('STORE 3 +FLAGS.SILENT (\\Seen)');
+  const again = await connect(user, store.anotherLogin());
+  await again.command('ENABLE QRESYNC');
+  const { untagged } = await again.command(`SELECT INBOX (QRESYNC (${uidValidity} ${modSeq} 1:4))`);
+  assert.match(
+    untagged,
+    /\* VANISHED \(EARLIER\) 2\r\n\* 3 FETCH \(FLAGS \(\\Seen\) UID 4 MODSEQ \(\d+\)\)\r\n$/,
+  );
 });

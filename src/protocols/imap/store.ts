@@ -173,7 +173,7 @@ export interface SelectedMailbox {
   ): Promise<{ kind: 'done'; modified: readonly number[] } | Refused>;
   /** uids that went after a MODSEQ, ascending */
   vanishedSince(modSeq: number): readonly number[];
-  /** EMAILID and THREADID, one for each uid, null for a message that is gone */
+  /** EMAILID and THREADID, one for each uid, null for a message that is gone or damaged */
   objectIds(
     uids: readonly number[],
   ): Promise<readonly ({ readonly emailId: string; readonly threadId: string } | null)[]>;

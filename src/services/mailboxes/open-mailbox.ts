@@ -104,11 +104,31 @@ export class OpenMailbox implements SelectedMailbox {
     uids: readonly number[],
   ): Promise<readonly ({ emailId: string; threadId: string } | null)[]> {
     const keys = uids.map((uid) => this.state.keyOf(uid));
-    const threads = this.#context.index.threadIds([...new Set(keys.flatMap((key) => key ?? []))]);
+    const threads = this.#threads([...new Set(keys.flatMap((key) => key ?? []))]);
     return keys.map((key) => {
       const threadId = key === null ? undefined : threads.get(key);
       return key === null || threadId === undefined ? null : { emailId: idOf('e', key), threadId };
     });
+  }
+
+  /** Without those whose row cannot be read. */
+  #threads(seqs: readonly number[]): ReadonlyMap<number, string> {
+    const { index, logger } = this.#context;
+    try {
+      return index.threadIds(seqs);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+    }
+    const threads = new Map<number, string>();
+    for (const seq of seqs) {
+      try {
+        for (const [known, thread] of index.threadIds([seq])) threads.set(known, thread);
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        logger.error('message cannot be read', { code: error.code, subject: error.subject });
+      }
+    }
+    return threads;
   }
 
   async previews(uids: readonly number[]): Promise<readonly (string | null)[]> {

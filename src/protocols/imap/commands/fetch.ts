@@ -128,7 +128,11 @@ class Fetch {
     this.#more.clear();
     if (request.emailId || request.threadId) {
       for (const [at, ids] of (await mailbox.objectIds(uids)).entries()) {
-        if (ids === null) continue;
+        if (ids === null) {
+          const uid = uids[at] ?? 0;
+          if (view.state.indexOf(uid) !== -1) this.#damaged.add(uid);
+          continue;
+        }
         let text = request.emailId ? ` EMAILID (${ids.emailId})` : '';
         if (request.threadId) text += ` THREADID (${ids.threadId})`;
         this.#more.set(uids[at] ?? 0, text);
@@ -222,7 +226,7 @@ class Fetch {
       if (request.bodyStructure) text += ` BODYSTRUCTURE ${texts.bodyStructure}`;
     }
     // a reply has at least one item, also where nothing else is shown
-    if (request.uid || (texts === 'damaged' && text === '')) text += ` UID ${uid}`;
+    if (request.uid || text === '') text += ` UID ${uid}`;
     return text.startsWith(' ') ? text.slice(1) : text;
   }
 
