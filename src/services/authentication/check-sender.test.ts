@@ -3,6 +3,7 @@ import crypto from 'node:crypto';
 import { test } from 'node:test';
 import { fromLatin1, utf8 } from '#base/bytes';
 import type { InboundTransaction } from '#protocols/smtp';
+import { sealArc } from '#trust/arc';
 import { signDkim } from '#trust/dkim';
 import type { Dns, DnsAnswer } from '#trust/dns';
 import { parseResults } from '#trust/results';
@@ -203,4 +204,29 @@ test('sixteen signatures and more stay within a prefix (FORMATS §4)', async () 
   assert(findings.results.join('').length <= 5_500);
   for (const value of findings.results) assert(value.length < 998 - 'Authentication-Results: '.length);
   assert.match(findings.results.at(-1) ?? '', /left out|not checked/);
+});
+
+test('a seal that is trusted here softens a reject to Junk; one that is not, or is broken, does not', async () => {
+  const message = mail('a.example');
+  const sealed =
+    (await sealArc([fromLatin1(message)], {
+      domain: 'list.example',
+      selector: 's',
+      key: key.privateKey,
+      signedFields: ['From', 'Subject'],
+      results: 'mx.list.example; dmarc=pass header.from=a.example',
+      chain: { result: 'none' },
+      nowSeconds: nowMs / 1000,
+    })) + message;
+  const trusted = { policy: { trustedSealers: ['list.example'] } };
+  const softened = await check(sealed, from('192.0.2.9'), trusted);
+  assert.equal(words(softened), 'iprev=permerror spf=fail dmarc=fail arc=pass dkim=none');
+  assert.deepEqual(softened.disposition, { kind: 'junk' });
+  assert.match(
+    softened.results.join('\n'),
+    /not refused, since list\.example, which is trusted here, sealed it/,
+  );
+  assert.equal((await check(sealed, from('192.0.2.9'))).disposition.kind, 'refuse');
+  const altered = sealed.replace('Subject: s', 'Subject: t');
+  assert.equal((await check(altered, from('192.0.2.9'), trusted)).disposition.kind, 'refuse');
 });

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
+import crypto from 'node:crypto';
 import { test } from 'node:test';
-import { fromLatin1 } from '#base/bytes';
+import { fromLatin1, utf8 } from '#base/bytes';
 import { type SignedField, SignedMessage } from '#trust/dkim';
 import type { Dns } from '#trust/dns';
 import { storedDns } from '#trust/dns';
 import { arcSetsMax, collectArcSets } from './arc-set.ts';
 import { type ArcResult, beginArc } from './check-arc.ts';
+import { sealArc } from './seal-arc.ts';
 
 const field = (raw: string): SignedField => ({ name: raw.slice(0, raw.indexOf(':')).toLowerCase(), raw });
 
@@ -77,4 +79,53 @@ test('keys that cannot be looked up make a temperror, and a forged chain costs n
   const gone = await check(sets(2), storedDns(new Map(), { isWhole: true }));
   assert.equal(gone.result, 'fail');
   assert.match(gone.reason ?? '', /there is no key record/);
+});
+
+const key = crypto.generateKeyPairSync('ed25519');
+const record = `k=ed25519; p=${Buffer.from(key.publicKey.export({ format: 'jwk' }).x ?? '', 'base64url').toString('base64')}`;
+const keys = storedDns(new Map([['s._domainkey.a.example', [utf8(record)]]]), { isWhole: true });
+
+test('what is sealed here holds, set upon set, until an octet is altered (RFC 8617 §5.1)', async () => {
+  const lines = (message: string): string[] =>
+    message.slice(0, message.indexOf('\r\n\r\n')).split(/\r\n(?![ \t])/);
+  let message = 'Subject: s\r\nFrom: x@b.example\r\n\r\nbody\r\n';
+  let result: ArcResult = await check(['Subject: s'], keys);
+  for (let count = 1; count <= 3; count++) {
+    const fields = await sealArc([fromLatin1(message)], {
+      domain: 'a.example',
+      selector: 's',
+      key: key.privateKey,
+      signedFields: ['From', 'Subject'],
+      results: 'mx.a.example; dmarc=pass header.from=b.example',
+      chain: result,
+      nowSeconds: 1_800_000_000,
+    });
+    message = (fields ?? assert.fail()) + message;
+    result = await check(
+      lines(message).filter((line) => !line.startsWith('From')),
+      keys,
+    );
+    assert.deepEqual([result.result, result.reason], ['pass', null]);
+    assert.equal(result.sealers.length, count);
+    const altered = message.replace('dmarc=pass', 'dmarc=fail');
+    assert.equal(
+      (
+        await check(
+          lines(altered).filter((line) => !line.startsWith('From')),
+          keys,
+        )
+      ).result,
+      'fail',
+    );
+  }
+  const broken = await sealArc([fromLatin1(message.replace('Subject: s', 'Subject: t'))], {
+    domain: 'a.example',
+    selector: 's',
+    key: key.privateKey,
+    signedFields: ['From', 'Subject'],
+    results: 'mx.a.example; none',
+    chain: { result: 'fail' },
+    nowSeconds: 1_800_000_000,
+  });
+  assert.match(broken ?? '', /^ARC-Seal: i=4; .* cv=fail;/);
 });
