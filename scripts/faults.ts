@@ -14,6 +14,7 @@ import {
   callNames,
   countCalls,
   errors,
+  type InjectedError,
   type Injection,
   inject,
   newFolder,
@@ -45,10 +46,10 @@ if (wanted.some((kind) => !kinds.includes(kind))) {
   process.exit(2);
 }
 const amounts = quick
-  ? { simulatedCuts: 1_600, injectionsEach: 1, kills: 6, cuts: 4, slowSeconds: 15 }
+  ? { simulatedCuts: 1_600, everyCall: false, kills: 6, cuts: 4, slowSeconds: 15 }
   : {
       simulatedCuts: 200_000,
-      injectionsEach: Number.POSITIVE_INFINITY,
+      everyCall: true,
       kills: 500,
       cuts: 100,
       slowSeconds: 600,
@@ -149,12 +150,15 @@ const injections = async (): Promise<Row> => {
   const counts = await countCalls();
   told(`calls of the driver: ${callNames.map((name) => `${name} ${counts[name]}`).join(', ')}`);
   const all: Injection[] = [];
-  for (const call of callNames)
-    for (const error of errors) {
-      const step = counts[call] / Math.min(counts[call], amounts.injectionsEach);
-      for (let at = step / 2; at < counts[call]; at += step)
-        all.push({ call, error, when: 1 + Math.floor(at) });
+  for (const call of callNames) {
+    if (amounts.everyCall) {
+      // Each with one of the errors in turn; the next seed gives it the next one.
+      for (let when = 1; when <= counts[call]; when++)
+        all.push({ call, error: errors[(when + firstSeed) % errors.length] as InjectedError, when });
+    } else {
+      for (const error of errors) all.push({ call, error, when: 1 + Math.floor(counts[call] / 2) });
     }
+  }
   const problems: string[] = [];
   let [runs, tookEffect, acknowledged] = [0, 0, 0];
   await inTurns(all, async (injection) => {
