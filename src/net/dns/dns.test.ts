@@ -4,7 +4,6 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import { systemClock, systemRandom } from '#base/clock';
 import { dnsTypes } from '#protocols/dns';
-import { checkSpf } from '#trust/spf';
 import {
   type DnsServerOptions,
   type Lie,
@@ -18,7 +17,6 @@ import {
   type DnsLimits,
   type DnsSettings,
   readResolvConf,
-  withinTime,
 } from './index.ts';
 import { isBelieved, parseResolver } from './resolver.ts';
 
@@ -473,27 +471,6 @@ test('a resolver that is not there is unavailable at once, and nothing throws', 
   assert.equal((await dns.ptr('not an address')).kind, 'unavailable');
   dns.close();
   assert.deepEqual(await dns.a('another.test'), { kind: 'unavailable', why: 'closed' });
-});
-
-test('an evaluation has its time, however slow the answers are', async () => {
-  await withServer(
-    {
-      zone: { 'example.org': { TXT: ['v=spf1 a:slow.test +all'] } },
-      lie: ({ name }) => (/slow/i.test(name) ? 'drop' : 'truth'),
-    },
-    async ({ dns }) => {
-      const told = await checkSpf({
-        dns: withinTime(dns, 300),
-        ip: '192.0.2.1',
-        helo: 'h.test',
-        mailFrom: 'a@example.org',
-        receiver: 'r.test',
-        nowMs: 0,
-      });
-      assert.equal(told.result, 'temperror');
-      assert.match(told.reason ?? '', /out of time/);
-    },
-  );
 });
 
 test('the cache is bounded by entries and octets; what was used last stays', () => {

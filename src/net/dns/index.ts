@@ -16,4 +16,3 @@ export {
 } from './client.ts';
 export { type DnsLimits, dnsLimits } from './limits.ts';
 export { readResolvConf, resolvConfPath } from './resolv-conf.ts';
-export { withinTime } from './within-time.ts';
