@@ -135,3 +135,45 @@ test('a descriptor whose sync failed takes no write and no second sync', async (
   await assert.rejects(full.write([utf8('x')], 0), { code: 'descriptor-poisoned' });
   await full.close();
 });
+
+test('writes around the size that is done at once: the same octets, short writes continued, errors with their code', async (t) => {
+  const file = await nodeIo.open(`${folder}/at-once`, 'create-new');
+  let at = 0;
+  const wrote: Uint8Array[] = [];
+  for (const bytes of [1, 262_143, 262_144, 262_145, 300_000]) {
+    const pieces = [new Uint8Array(bytes - 1).fill(bytes % 251), new Uint8Array([7])];
+    await file.write(pieces, at);
+    at += bytes;
+    wrote.push(...pieces);
+  }
+  const { writevSync } = fs;
+  // The kernel may take a part, within a piece or between two.
+  const short = t.mock.method(
+    fs,
+    'writevSync',
+    (descriptor: number, pieces: readonly Uint8Array[], from: number) =>
+      writevSync(descriptor, [(pieces[0] as Uint8Array).subarray(0, 1_000)], from),
+  );
+  const pieces = [new Uint8Array(2_500).fill(1), new Uint8Array(1_000).fill(2), new Uint8Array(10).fill(3)];
+  await file.write(pieces, at);
+  assert.equal(short.mock.callCount(), 5);
+  wrote.push(...pieces);
+  short.mock.mockImplementation(() => 0);
+  await assert.rejects(file.write([utf8('x')], 0), { code: 'io-error' });
+  short.mock.restore();
+  await file.close();
+  assert(equalBytes(await nodeIo.readFile(`${folder}/at-once`), Buffer.concat(wrote)));
+
+  const full = await nodeIo.open('/dev/full', 'write');
+  for (const bytes of [10, 300_000])
+    await assert.rejects(full.write([new Uint8Array(bytes)], 0), { code: 'disk-full' });
+  await full.close();
+});
+
+test('a write that syncs is never done on the event loop', async (t) => {
+  const atOnce = t.mock.method(fs, 'writevSync');
+  const file = await nodeIo.open(`${folder}/synced-elsewhere`, 'create-new-synced');
+  await file.write([utf8('x')], 0);
+  await file.close();
+  assert.equal(atOnce.mock.callCount(), 0);
+});
