@@ -55,6 +55,9 @@ export const roleArguments = (
   folders: { data: string; compileCache: string | null },
 ): string[] => {
   const always = [
+    // The path of a role's file is a real one, and so are those of what it imports: asking the disk for each again is a tenth of a start.
+    '--preserve-symlinks',
+    '--preserve-symlinks-main',
     '--disable-warning=ExperimentalWarning',
     '--disallow-code-generation-from-strings',
     '--disable-proto=delete',
