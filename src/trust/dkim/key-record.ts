@@ -47,7 +47,24 @@ export const keyRecordOctetsMax = 16_384;
 export const parseKeyRecord = (octets: Uint8Array): ParsedKeyRecord => {
   if (octets.length > keyRecordOctetsMax)
     return problem('syntax', `the key record has more than ${keyRecordOctetsMax} octets`);
-  const list = parseTagList(latin1(octets));
+  const text = latin1(octets);
+  const known = readRecords.get(text);
+  if (known !== undefined) return known;
+  const parsed = parse(text);
+  if (text.length <= keptRecordOctetsMax) {
+    if (readRecords.size >= keptRecordsMax) readRecords.delete(readRecords.keys().next().value ?? '');
+    readRecords.set(text, parsed);
+  }
+  return parsed;
+};
+
+// The same few senders bring most mail, and a key object costs more than all the rest of a record.
+const readRecords = new Map<string, ParsedKeyRecord>();
+const keptRecordsMax = 500;
+const keptRecordOctetsMax = 2_048;
+
+const parse = (text: string): ParsedKeyRecord => {
+  const list = parseTagList(text);
   if (list.kind === 'broken') return problem('syntax', `the key record is broken: ${list.why}`);
   const tag = (name: string): string | null => list.tags.get(name)?.value ?? null;
 
