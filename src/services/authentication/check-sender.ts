@@ -51,7 +51,7 @@ export interface SenderFindings {
 /** The checks of one message. Calls come one after the other. */
 export interface SenderChecks {
   write(octets: Uint8Array): void;
-  /** The message is complete. Fulfilled when every check has ended, or its time is over; never rejected. */
+  /** The message is complete. Fulfilled when every check has ended, or its time is over; rejected by a mistake of ours alone. */
   finish(): Promise<SenderFindings>;
   /** The message will not be completed. */
   abort(): void;
@@ -93,6 +93,9 @@ export const createAuthentication = (options: AuthenticationOptions): Authentica
             reverse: checkReverseName(dns, address),
           },
     };
+    // What goes wrong there is told by `finish`; nobody may wait for it where the message does not come.
+    fresh.sender?.spf.catch(() => {});
+    fresh.sender?.reverse.catch(() => {});
     prepared.set(transaction, fresh);
     return fresh;
   };

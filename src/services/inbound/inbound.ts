@@ -250,7 +250,13 @@ export const createInbound = (options: InboundOptions): Inbound => {
         await discard();
         return structure;
       }
-      const sender: SenderFindings | null = checks === null ? null : await checks.finish();
+      let sender: SenderFindings | null = null;
+      try {
+        sender = (await checks?.finish()) ?? null;
+      } catch (error) {
+        await discard();
+        return parserThrew(error);
+      }
       if (sender?.disposition.kind === 'refuse') {
         const { refusal: reason } = sender.disposition;
         logger.info('message refused', { id, enhanced: reason.enhanced, protocol: transaction.protocol });

@@ -49,6 +49,8 @@ export class KeyLookup {
     let found = this.#found.get(name);
     if (found === undefined) {
       found = this.#ask(name);
+      // Whoever waits for it is told; nobody may.
+      found.catch(() => {});
       this.#found.set(name, found);
     }
     return found;
