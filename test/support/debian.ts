@@ -2,14 +2,16 @@ import { spawnSync } from 'node:child_process';
 
 /** packages of Debian 12 by program, the program's own first */
 const packages = {
-  alpine: ['alpine'],
   certutil: ['libnss3-tools'],
   curl: ['curl'],
   chromium: ['chromium'],
   dkimpy: ['python3-dkim', 'python3-nacl', 'python3-authres'],
   fetchmail: ['fetchmail'],
   getmail: ['getmail6'],
+  'dovecot-imapd': ['dovecot-imapd'],
+  gsasl: ['gsasl'],
   import: ['imagemagick'],
+  mailutil: ['uw-mailutils'],
   go: ['golang-go', 'golang-golang-x-mod-dev'],
   'ldns-signzone': ['ldnsutils'],
   mbsync: ['isync'],
@@ -58,6 +60,7 @@ export const needPrograms = (...programs: readonly DebianProgram[]): void => {
 
 /** for a program that is of no use without a library of another package */
 const probes: Readonly<Record<string, string>> = {
+  'dovecot-imapd': 'dpkg -s dovecot-imapd',
   'thunderbird-zh-CN': 'dpkg -s thunderbird-l10n-zh-cn',
   dkimpy: '/usr/bin/python3 -c "import authres, dkim, nacl"',
   'mail-dkim': 'perl -MMail::DKIM -e 1',
