@@ -1,0 +1,223 @@
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import net, { type AddressInfo } from 'node:net';
+import path from 'node:path';
+import { systemRandom } from '#base/clock';
+import { createLocalAuthority, issueServerCertificate } from '#net/tls';
+import { services } from '../../src/app/config/services.ts';
+import { until } from './peer.ts';
+
+/** A server whose mail is read. */
+export interface ReadingPeer {
+  readonly name: string;
+  /** versions and settings, as Markdown */
+  readonly about: string;
+  readonly imaps: number;
+  /** null: it lets nobody log in without TLS */
+  readonly imap: number | null;
+  readonly pop3s: number;
+  readonly ca: string;
+  readonly users: readonly [string, string];
+  readonly password: string;
+  readonly pids: readonly number[];
+  stop(): Promise<void>;
+}
+
+const root = path.resolve(import.meta.dirname, '../..');
+const password = 'correct-horse-battery';
+const stopMsMax = 30_000;
+
+/** A program in the foreground. */
+const daemon = (program: string, args: readonly string[], outFile: string, env: NodeJS.ProcessEnv) => {
+  const out = fs.openSync(outFile, 'w');
+  const child = spawn(program, [...args], { stdio: ['ignore', out, out], env, detached: true, cwd: '/' });
+  fs.closeSync(out);
+  let ended = false;
+  const exited = new Promise<void>((resolve) => {
+    child.once('exit', () => {
+      ended = true;
+      resolve();
+    });
+  });
+  const said = (): string => fs.readFileSync(outFile, 'utf8');
+  return {
+    pid: child.pid ?? 0,
+    up: (name: string, isUp: (said: string) => boolean) =>
+      until(name, () => {
+        if (ended) throw new Error(`${name} ended:\n${said()}`);
+        return isUp(said()) ? true : null;
+      }),
+    stop: async () => {
+      if (ended) return;
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), stopMsMax);
+      await exited;
+      clearTimeout(timer);
+    },
+  };
+};
+
+/** `fengni serve` with its defaults, but for the number of sessions that an account may have. */
+export const startFengniReading = async (folder: string): Promise<ReadingPeer> => {
+  const data = path.join(folder, 'data');
+  const config = path.join(folder, 'fengni.toml');
+  const listen = Object.entries(services).flatMap(([name, { isBuilt }]) =>
+    isBuilt ? [`[listen.${name}]\nport = 0\n`] : [],
+  );
+  fs.writeFileSync(config, `${listen.join('')}[limits]\nimap_sessions_per_account = 10000\n`);
+  const main = path.join(root, 'src/app/main.ts');
+  const env = {
+    PATH: process.env['PATH'],
+    LANG: 'C.UTF-8',
+    NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
+  };
+  const server = daemon(
+    process.execPath,
+    [main, 'serve', '--config', config, '--data', data],
+    path.join(folder, 'log'),
+    env,
+  );
+  await server.up('Fengni', (said) => /^ready$/m.test(said));
+  const ports = JSON.parse(fs.readFileSync(path.join(data, 'run/ports.json'), 'utf8'));
+  const users = ['load@fengni.test', 'push@fengni.test'] as const;
+  for (const user of users)
+    execFileSync(
+      process.execPath,
+      [main, 'account', 'add', user, '--password-stdin', '--config', config, '--data', data],
+      { input: `${password}\n`, env },
+    );
+  return {
+    name: 'Fengni',
+    about: `Fengni: Node ${process.version}, defaults, \`imap_sessions_per_account = 10000\`. Every body is encrypted and verified before it leaves.`,
+    imaps: ports.imaps,
+    imap: null,
+    pop3s: ports.pop3s,
+    ca: fs.readFileSync(path.join(data, 'tls/ca.pem'), 'utf8'),
+    users: [...users],
+    password,
+    pids: [server.pid],
+    stop: server.stop,
+  };
+};
+
+const packages = ['dovecot-core', 'dovecot-imapd', 'dovecot-pop3d'];
+const dovecot = '/usr/sbin/dovecot';
+
+/** @returns null, or why Dovecot is not there */
+const installDovecot = (): string | null => {
+  const isThere = (): boolean =>
+    [dovecot, '/usr/lib/dovecot/imap', '/usr/lib/dovecot/pop3'].every((file) => fs.existsSync(file));
+  if (process.getuid?.() !== 0) return 'Dovecot needs root';
+  if (isThere()) return null;
+  const args = ['-o', 'DPkg::Lock::Timeout=300', 'install', '-y', '--no-install-recommends', ...packages];
+  const { stderr } = spawnSync('apt-get', args, {
+    encoding: 'utf8',
+    // RUNLEVEL=1: the package's own daemon is not started.
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },
+  });
+  return isThere() ? null : `apt-get ${args.slice(2).join(' ')} failed: ${(stderr ?? '').slice(-300)}`;
+};
+
+/** Dovecot from folders of its own; /etc is neither read nor changed. */
+export const startDovecotReading = async (
+  folder: string,
+  format: 'Maildir' | 'sdbox',
+): Promise<ReadingPeer | { couldNotRun: string }> => {
+  const missing = installDovecot();
+  if (missing !== null) return { couldNotRun: missing };
+  fs.chmodSync(folder, 0o755);
+  const at = (...names: string[]): string => path.join(folder, ...names);
+  fs.mkdirSync(at('mail'));
+  execFileSync('chown', ['nobody:nogroup', at('mail')]);
+  const [nowMs, random] = [Date.now(), systemRandom];
+  const authority = createLocalAuthority({ domains: ['localhost'], nowMs, random });
+  const issued = issueServerCertificate({ authority, names: ['localhost', '127.0.0.1'], nowMs, random });
+  fs.writeFileSync(at('cert.pem'), issued.cert);
+  fs.writeFileSync(at('key.pem'), issued.key, { mode: 0o600 });
+  const [imaps, imap, pop3s] = [await freePort(), await freePort(), await freePort()];
+  const settings = dovecotConf(folder, format, { imaps, imap, pop3s });
+  fs.writeFileSync(at('dovecot.conf'), settings);
+  const server = daemon(dovecot, ['-F', '-c', at('dovecot.conf')], at('out'), { PATH: process.env['PATH'] });
+  await server.up('Dovecot', () => fs.existsSync(at('run/auth-userdb')));
+  const version = spawnSync(dovecot, ['--version'], { encoding: 'utf8' }).stdout.trim();
+  return {
+    name: `Dovecot ${format}`,
+    about: `Dovecot ${version}, Debian’s packages, ${format}:\n\n\`\`\`\n${settings.replaceAll(folder, 'FOLDER')}\`\`\``,
+    imaps,
+    imap,
+    pop3s,
+    ca: authority.cert,
+    users: ['load', 'push'],
+    password,
+    pids: [server.pid],
+    stop: server.stop,
+  };
+};
+
+const dovecotConf = (
+  folder: string,
+  format: 'Maildir' | 'sdbox',
+  ports: { imaps: number; imap: number; pop3s: number },
+): string => `base_dir = ${folder}/run
+state_dir = ${folder}/run
+log_path = ${folder}/dovecot.log
+instance_name = bench-${format}
+protocols = imap pop3
+listen = 127.0.0.1
+ssl = yes
+ssl_cert = <${folder}/cert.pem
+ssl_key = <${folder}/key.pem
+disable_plaintext_auth = no
+mail_fsync = always
+mail_location = ${format === 'Maildir' ? 'maildir' : 'sdbox'}:${folder}/mail/%n
+mail_max_userip_connections = 20000
+first_valid_uid = 1
+auth_mechanisms = plain
+service imap-login {
+  inet_listener imap {
+    port = ${ports.imap}
+  }
+  inet_listener imaps {
+    port = ${ports.imaps}
+    ssl = yes
+  }
+  service_count = 0
+  client_limit = 20000
+  process_min_avail = 1
+}
+service pop3-login {
+  inet_listener pop3 {
+    port = 0
+  }
+  inet_listener pop3s {
+    port = ${ports.pop3s}
+    ssl = yes
+  }
+}
+service imap {
+  process_limit = 20000
+}
+service anvil {
+  client_limit = 45000
+}
+service auth {
+  client_limit = 45000
+}
+passdb {
+  driver = static
+  args = password=${password}
+}
+userdb {
+  driver = static
+  args = uid=nobody gid=nogroup home=${folder}/mail/%n
+}
+`;
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = net.createServer().once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
