@@ -117,6 +117,24 @@ export class Pop3Dialogue {
           });
         return;
       }
+      case 'parameters':
+        this.#toAnswer = () =>
+          session.answer({
+            kind: 'parameters',
+            outcome: { kind: 'parameters', salt: new Uint8Array(16), iterations: 4096 },
+          });
+        return;
+      case 'proof': {
+        const isRight = effect.proof.user === 'user' && effect.proof.proof[0] === 1;
+        this.#toAnswer = () =>
+          session.answer({
+            kind: 'login',
+            outcome: isRight
+              ? { kind: 'granted', messages: [], serverSignature: new Uint8Array(32) }
+              : { kind: 'refused', code: 'AUTH', text: 'Wrong user or password' },
+          });
+        return;
+      }
       case 'open': {
         const message = messages[effect.index];
         this.#opened = message ?? null;

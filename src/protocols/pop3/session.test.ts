@@ -345,3 +345,84 @@ test('every counter of the engine has a meaning', () => {
     assert.notEqual(meaning, '');
   }
 });
+
+const scram = { hasAppPasswords: () => true, binding: () => new Uint8Array(32) };
+const base64 = (text: string | Uint8Array): string => Buffer.from(text).toString('base64');
+
+/** The client's final message; the dialogue takes proofs that begin with 1. */
+const finalOf = (challenge: string, first: number): string => {
+  const nonce = Buffer.from(challenge.slice(2), 'base64').toString().split(',')[0] ?? '';
+  return base64(`c=${base64('n,,')},${nonce},p=${base64(new Uint8Array(32).fill(first))}`);
+};
+
+test('AUTH SCRAM-SHA-256 lets in after the client has seen the server’s signature (RFC 5034, 5802)', () => {
+  const dialogue = new Pop3Dialogue({ channel: { hasAppPasswords: () => true } });
+  dialogue.take();
+  const [challenge = ''] = dialogue.send(`AUTH SCRAM-SHA-256 ${base64('n,,n=user,r=abc')}\r\n`).take();
+  assert.match(challenge, /^\+ /);
+  assert.deepEqual(dialogue.send(`${finalOf(challenge, 1)}\r\n`).take(), [
+    `+ ${base64(`v=${base64(new Uint8Array(32))}`)}`,
+  ]);
+  assert.equal(dialogue.session.loggedIn, false);
+  assert.deepEqual(dialogue.send('\r\nSTAT\r\n').take(), ['+OK 0 messages', '+OK 0 0']);
+  assert.equal(dialogue.session.loggedIn, true);
+});
+
+test('a wrong proof is refused as a wrong password is; giving up after a right one closes', () => {
+  const wrong = new Pop3Dialogue({ channel: scram });
+  wrong.take();
+  const [challenge = ''] = wrong.send(`AUTH scram-sha-256 ${base64('n,,n=user,r=abc')}\r\n`).take();
+  assert.deepEqual(wrong.send(`${finalOf(challenge, 2)}\r\n`).take(), ['-ERR [AUTH] Wrong user or password']);
+  assert.equal(wrong.counts.get('pop3-login-refused'), 1);
+  assert.deepEqual(wrong.send('AUTH SCRAM-SHA-256 !\r\n').take(), ['-ERR Not base64']);
+
+  const quitter = new Pop3Dialogue({ channel: scram });
+  quitter.take();
+  const [again = ''] = quitter.send(`AUTH SCRAM-SHA-256 ${base64('n,,n=user,r=abc')}\r\n`).take();
+  quitter.send(`${finalOf(again, 1)}\r\n`).take();
+  assert.deepEqual(quitter.send('*\r\n').take(), ['-ERR Cancelled']);
+  assert.equal(quitter.closed, true);
+  assert.equal(quitter.session.loggedIn, false);
+});
+
+test('CAPA and AUTH name SCRAM where it leads somewhere, PLUS where there is something to bind to', () => {
+  const sasl = (dialogue: Pop3Dialogue): string | undefined => {
+    dialogue.take();
+    return dialogue
+      .send('CAPA\r\n')
+      .take()
+      .find((line) => line.startsWith('SASL'));
+  };
+  assert.equal(sasl(new Pop3Dialogue()), 'SASL PLAIN');
+  const bound = new Pop3Dialogue({ channel: scram });
+  assert.equal(sasl(bound), 'SASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN');
+  assert.deepEqual(bound.send('AUTH \r\n').take(), [
+    ...['+OK', 'SCRAM-SHA-256-PLUS', 'SCRAM-SHA-256', 'PLAIN', '.'],
+  ]);
+  assert.equal(
+    sasl(new Pop3Dialogue({ channel: { hasAppPasswords: () => true } })),
+    'SASL SCRAM-SHA-256 PLAIN',
+  );
+  assert.equal(sasl(new Pop3Dialogue({ channel: scram, secure: false })), undefined);
+});
+
+test('a session whose log-in holds no longer is told so and removes nothing (RFC 3206 AUTH)', () => {
+  const dialogue = new Pop3Dialogue({ messages: ['a\r\n'] });
+  dialogue.send('USER user\r\nPASS secret word\r\nDELE 1\r\n').take();
+  dialogue.act(dialogue.session.revoke());
+  assert.deepEqual(dialogue.take(), ['-ERR [AUTH] This log-in is valid no longer; nothing was removed']);
+  assert.equal(dialogue.closed, true);
+  assert.deepEqual(dialogue.deleted, []);
+  assert.equal(dialogue.counts.get('pop3-revoked'), 1);
+});
+
+test('a listing of 100,000 messages is whole', () => {
+  const dialogue = new Pop3Dialogue({ messages: new Array<string>(100_000).fill('abc\r\n') });
+  dialogue.send('USER user\r\nPASS secret word\r\n').take();
+  const lines = dialogue.send('UIDL\r\n').take();
+  assert.equal(lines.length, 100_002);
+  assert.equal(lines[100_000], '100000 uidl-99999');
+  assert.deepEqual(dialogue.send('STAT\r\nRETR 100000\r\n').take().slice(0, 3), [
+    ...['+OK 100000 500000', '+OK 5 octets', 'abc'],
+  ]);
+});

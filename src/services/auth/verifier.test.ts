@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { importVerifier, readHash } from './verifier.ts';
 
 const imported = (line: string): string => {
@@ -186,4 +187,15 @@ test('what cannot be taken is refused with its reason', () => {
     assert.ok(outcome.kind === 'refused', line);
     assert.match(outcome.reason, reason, line);
   }
+});
+
+test('any line is taken or refused with a reason, and what is taken is taken again as it stands', () => {
+  const scheme = fc.constantFrom('SSHA512', 'SHA256', 'CRYPT', 'PBKDF2', 'SSHA.HEX', 'ARGON2ID', 'X', '');
+  fc.assert(
+    fc.property(scheme, fc.oneof(fc.base64String(), fc.string()), (name, data) => {
+      const outcome = importVerifier(name === '' ? data : `{${name}}${data}`);
+      if (outcome.kind === 'refused') assert.ok(outcome.reason.length > 10);
+      else assert.deepEqual(importVerifier(outcome.verifier), outcome);
+    }),
+  );
 });

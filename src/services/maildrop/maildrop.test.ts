@@ -157,3 +157,88 @@ test('a damaged row takes no other message with it', async () => {
   for (const at of [0, 1, 2, 3]) kinds.push((await maildrop.open(at)).kind);
   assert.deepEqual(kinds, ['found', 'found', 'damaged', 'found']);
 });
+
+test('a session has all of 100,000 messages, as they were at its log-in', async () => {
+  const count = 100_000;
+  let gone = 0;
+  let pages = 0;
+  const index = {
+    mailboxByName: () => ({ id: 'm' }),
+    placements: (_: string, after: number, most: number) => {
+      pages += 1;
+      return Array.from({ length: Math.min(most, count - after) }, (__, at) => ({
+        ...{ uid: after + at + 1, emailSeq: after + at + 1, sizeBytes: 6 },
+        uidl: (after + at + 1).toString(16).padStart(20, '0'),
+      }));
+    },
+    placementsByUid: (_: string, [uid = 0]: number[]) => (uid <= gone ? [] : [{}]),
+    emails: ([emailSeq = 0]: number[]) => [
+      { emailSeq, at: { lengthBytes: 1 }, message: { at: { lengthBytes: 1 } } },
+    ],
+  } as unknown as MailIndex;
+  let removed = '';
+  const login = createPop3Login({
+    login: { verify: async () => ({ kind: 'granted', account: 'a' }) } as never,
+    index,
+    gate: { openAsOwner: async () => ({ kind: 'damaged' }) } as unknown as AccessGate,
+    writer: {
+      expunge: async ({ uids }) => {
+        removed = uids;
+        return { kind: 'done', modSeq: 1, uids };
+      },
+    },
+    logger: silent,
+  });
+  const outcome = await login.verify({
+    user: 'a',
+    password: 'b',
+    peer: { address: '::1', port: 1 },
+    end: () => {},
+  });
+  assert.ok(outcome.kind === 'granted');
+  const { maildrop } = outcome;
+  assert.equal(maildrop.messages.length, count);
+  assert.equal(new Set(maildrop.messages.map(({ uidl }) => uidl)).size, count);
+  assert.equal(maildrop.messages[count - 1]?.uidl, count.toString(16).padStart(20, '0'));
+  assert.ok(pages > 99, 'by pages, so that no query takes long');
+  // what others remove stays in the list and is said to be gone
+  gone = 1;
+  assert.deepEqual(await maildrop.open(0), { kind: 'gone' });
+  assert.deepEqual(await maildrop.open(count - 1), { kind: 'damaged' });
+  assert.equal(maildrop.messages.length, count);
+  assert.deepEqual(await maildrop.quit(Array.from({ length: count }, (_, at) => at)), { kind: 'done' });
+  assert.equal(removed, `1:${count}`);
+});
+
+test('a session that its account no longer allows is ended, and held no longer than it lasts', async () => {
+  const held: (() => void)[] = [];
+  let released = 0;
+  const login = createPop3Login({
+    login: {
+      verify: async () => ({
+        ...{ kind: 'granted', account: 'a', key: 'a' },
+        hold: (end: () => void) => {
+          held.push(end);
+          return () => void released++;
+        },
+      }),
+    } as never,
+    index: { mailboxByName: () => null } as unknown as MailIndex,
+    gate: {} as AccessGate,
+    writer: { expunge: async () => assert.fail('nothing is removed here') },
+    logger: silent,
+  });
+  let ended = 0;
+  const outcome = await login.verify({
+    user: 'a',
+    password: 'b',
+    peer: { address: '::1', port: 1 },
+    end: () => void ended++,
+  });
+  assert.ok(outcome.kind === 'granted');
+  held[0]?.();
+  assert.equal(ended, 1);
+  assert.equal(released, 0);
+  outcome.maildrop.close();
+  assert.equal(released, 1);
+});
