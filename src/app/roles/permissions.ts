@@ -62,6 +62,8 @@ export const roleArguments = (
     '--disallow-code-generation-from-strings',
     '--disable-proto=delete',
     ...(withDatabase.has(role) ? [] : ['--no-experimental-sqlite']),
+    // Large bodies pass through in pieces that die young: collected earlier, they are a third less memory, for the same CPU.
+    ...(role === 'mx' ? ['--max-semi-space-size=4'] : []),
   ];
   const granted = grants(role, folders.data);
   if (granted === null) return always;
