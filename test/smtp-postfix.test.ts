@@ -100,7 +100,8 @@ test('addresses: the same local parts and domains are found', (t) => {
       localPart === null || domain === null ? [] : [`${localPart}@${domain}`],
     );
     const theirs = (
-      internalized.replace(/\([^)]*\)?|(?<!\[)"[^"]*$/g, ' ').match(/[^\s<>,:;@][^<>,:;@]*@[^\s<>,:;()]+/g) ?? []
+      internalized.replace(/\([^)]*\)?|(?<!\[)"[^"]*$/g, ' ').match(/[^\s<>,:;@][^<>,:;@]*@[^\s<>,:;()]+/g) ??
+      []
     ).map((address) => address.replace(/^named group: /, ''));
     addresses += theirs.length;
     const same =
