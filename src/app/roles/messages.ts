@@ -70,6 +70,8 @@ export type SupervisorMessage =
   | { kind: 'metrics'; ask: number }
   /** for the role that asked by `metrics-wanted` */
   | { kind: 'gathered'; gathered: Gathered }
+  /** answered by `alive` at the next turn of its event loop */
+  | { kind: 'alive' }
   /** finish what runs, take nothing new, end */
   | { kind: 'stop' };
 
@@ -90,6 +92,7 @@ export type RoleMessage =
   | { kind: 'fatal'; fault: RoleFault }
   /** why it ends; starting again may help */
   | { kind: 'failed'; fault: RoleFault }
+  | { kind: 'alive' }
   | { kind: 'metrics'; ask: number; sample: RoleSample }
   /** somebody wants to know what all roles count */
   | { kind: 'metrics-wanted' }

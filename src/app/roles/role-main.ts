@@ -101,6 +101,7 @@ const main = (): void => {
   process.on('disconnect', () => void end(500));
   process.on('message', (message: SupervisorMessage) => {
     if (message.kind === 'stop') void end(stopMs);
+    else if (message.kind === 'alive') tell({ kind: 'alive' });
     else if (message.kind === 'tls') running?.tls?.(message.tls);
     else if (message.kind === 'disk') running?.disk?.(message.isNearlyFull);
     else if (message.kind === 'gathered') running?.gathered?.(message.gathered);

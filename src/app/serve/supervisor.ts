@@ -8,11 +8,13 @@ import {
   type StartMessage,
   type SupervisorMessage,
 } from '#app/roles';
+import { systemClock } from '#base/clock';
 import { FengniError } from '#base/errors';
 import type { Logger } from '#base/logger';
 import { say } from '#base/text';
 import type { Gathered } from '#net/metrics';
 import { createGatherer } from './gather-metrics.ts';
+import { createWatchdog, type Watched } from './watchdog.ts';
 
 /** What a role is started with; `sockets` are descriptors of this process, in the order in which `start` names them. */
 export interface RolePlan {
@@ -61,12 +63,16 @@ const rememberedDeathMs = 24 * 3_600_000;
 /** a role that ends this often before it was ready once will not come up */
 const startFailuresMax = 3;
 
+/** roles in which what strangers send is parsed */
+const readsStrangers: ReadonlySet<RoleName> = new Set<RoleName>(['mx', 'access', 'web']);
+
 interface Child {
   role: RoleName;
   process: ChildProcess;
   startedMs: number;
   ready: boolean;
   exited: Promise<void>;
+  watched: Watched;
 }
 
 /** Starts a process a role, starts it again when it ends, and ends them all in order. */
@@ -88,6 +94,16 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
         if (ready && process.connected) process.send({ kind: 'metrics', ask } satisfies SupervisorMessage);
     },
     own: options.ownMetrics,
+  });
+  const watchdog = createWatchdog({ clock: systemClock });
+  const watchedOf = (role: RoleName, child: ChildProcess): Watched => ({
+    ask: () => {
+      if (child.connected) child.send({ kind: 'alive' } satisfies SupervisorMessage);
+    },
+    kill: (silentMs) => {
+      logger.error('role does not answer, ending it', { role, silentMs: Math.round(silentMs) });
+      child.kill('SIGKILL');
+    },
   });
   let started = false;
   let stopping = false;
@@ -113,6 +129,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
       process: child,
       startedMs: performance.now(),
       ready: false,
+      watched: watchedOf(role, child),
       exited: new Promise((resolve) => {
         child.once('exit', () => resolve());
         child.once('error', () => child.pid === undefined && resolve());
@@ -138,8 +155,11 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
   const hear = (child: Child, message: RoleMessage): void => {
     if (message.kind === 'ready') {
       child.ready = true;
+      if (readsStrangers.has(child.role)) watchdog.watch(child.watched);
       logger.info('role ready', { role: child.role, pid: child.process.pid ?? 0 });
       if (waiting?.role === child.role) waiting.resolve();
+    } else if (message.kind === 'alive') {
+      watchdog.heard(child.watched);
     } else if (message.kind === 'metrics') {
       gatherer.hear(child.role, message.ask, message.sample);
     } else if (message.kind === 'metrics-wanted') {
@@ -180,6 +200,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
 
   const ended = (child: Child, status: number | null, signal: NodeJS.Signals | null): void => {
     if (children.get(child.role) === child) children.delete(child.role);
+    watchdog.forget(child.watched);
     if (sessions.delete(child.role)) tellOfSessions();
     if (stopping || summoned.has(child.role)) return;
     diedAtMs.set(child.role, performance.now());
@@ -229,6 +250,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
     processes: () => [...children.values()].map(({ role, process }) => ({ role, pid: process.pid ?? 0 })),
     stop: async () => {
       stopping = true;
+      watchdog.stop();
       const end = async (roles: readonly RoleName[]): Promise<void> => {
         const ending = roles.flatMap((role) => children.get(role) ?? []);
         for (const child of ending) {
