@@ -174,6 +174,7 @@ test('what cannot be taken is refused with its reason', () => {
     ['', /no hash of crypt/],
     ['{SSHA512}AAAA', /no \{SSHA512\}/],
     ['{SHA256}not base64', /no \{SHA256\}/],
+    ['{SSHA}\u0007W6ph5Mm5Pz8GgiULbPgzG37mj9g=', /no \{SSHA\}/],
     // too much work
     [`$6$rounds=999999999$salt$${'a'.repeat(86)}`, /too much work/],
     [`$2y$31$${'a'.repeat(53)}`, /too much work/],
@@ -198,4 +199,9 @@ test('any line is taken or refused with a reason, and what is taken is taken aga
       else assert.deepEqual(importVerifier(outcome.verifier), outcome);
     }),
   );
+});
+
+test('a salted digest is base64 also where its text could be hex', () => {
+  const line = '{SSHA}4294967295999999999999999999999999999999';
+  assert.equal(imported(line), line);
 });

@@ -123,10 +123,12 @@ export const importVerifier = (line: string): ImportedVerifier => {
   } else if (scheme === 'PBKDF2') {
     text = `{PBKDF2}${data}`;
   } else if (Object.hasOwn(digests, scheme)) {
-    const { bytes = 0 } = digests[scheme] ?? {};
-    const isHex =
-      encoding === 'hex' || (encoding === null && /^[0-9a-f]+$/i.test(data) && data.length === 2 * bytes);
-    text = `{${scheme}}${decoded(data, isHex ? 'hex' : 'base64').toString('base64')}`;
+    const { bytes = 0, salted = true } = digests[scheme] ?? {};
+    // a bare digest in hex is longer than in base64: no text can be both
+    const isBareHex = encoding === null && !salted && data.length === 2 * bytes && /^[0-9a-f]+$/i.test(data);
+    const isHex = encoding === 'hex' || isBareHex;
+    const isWritten = isHex ? /^(?:[0-9a-f]{2})+$/i.test(data) : /^[A-Za-z0-9+/]+={0,2}$/.test(data);
+    text = isWritten ? `{${scheme}}${decoded(data, isHex ? 'hex' : 'base64').toString('base64')}` : '';
   } else {
     return refused(`{${scheme}} is not known here`);
   }
