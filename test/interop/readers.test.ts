@@ -21,7 +21,17 @@ const password = 'correct horse battery';
 let server: TestServer;
 
 before(async () => {
-  needPrograms('getmail', 'gsasl', 'mpop', 'mutt', 'neomutt', 'offlineimap', 'mailutil', 'dovecot-imapd');
+  needPrograms(
+    'getmail',
+    'gsasl',
+    'mbsync',
+    'mpop',
+    'mutt',
+    'neomutt',
+    'offlineimap',
+    'mailutil',
+    'dovecot-imapd',
+  );
   server = await startServer();
 });
 
@@ -231,6 +241,68 @@ set mbox_type=Maildir
     if (program === 'mutt') assert.doesNotMatch(log, /QRESYNC failed/);
   });
 }
+
+test('mbsync: 10,000 messages with an app password; the second run transfers nothing, the third what is new', async () => {
+  const { user } = await accountWith('mbsync', () => false);
+  const count = 10_000;
+  const atOnce = 500;
+  const client = await LineClient.connect(server.ports.imaps, { ca: server.ca });
+  await client.ask(`a LOGIN ${user} "${password}"\r\n`, /^a OK[^\n]*\n/m);
+  const letter = (number: number): string =>
+    `From: a@example.org\r\nTo: ${user}\r\nSubject: number ${number}\r\nMessage-ID: <${number}@load.example>\r\n\r\n${'body '.repeat(40)}${number}\r\n`;
+  for (let from = 1; from <= count; from += atOnce) {
+    const messages = Array.from({ length: atOnce }, (_, at) => letter(from + at));
+    const literals = messages.map((text) => ` {${text.length}+}\r\n${text}`).join('');
+    await client.ask(`b${from} APPEND INBOX${literals}\r\n`, new RegExp(`^b${from} OK[^\\n]*\\n`, 'm'));
+  }
+  const inbox = makeMaildir('mbsync', 'inbox');
+  const config = path.join(server.folder, 'mbsync', 'rc');
+  fs.writeFileSync(
+    config,
+    `IMAPAccount here
+Host localhost
+Port ${server.ports.imaps}
+User ${user}
+Pass "${await appPassword(user)}"
+SSLType IMAPS
+CertificateFile ${server.caFile}
+
+IMAPStore far
+Account here
+
+MaildirStore near
+Inbox ${inbox}
+Path ${path.dirname(inbox)}/
+
+Channel inbox
+Far :far:INBOX
+Near :near:INBOX
+Sync All
+Create None
+Expunge Both
+SyncState ${path.dirname(inbox)}/
+`,
+    { mode: 0o600 },
+  );
+  const sync = (): Promise<Ran> =>
+    run('mbsync', ['-V', '-c', config, 'inbox'], { env: { HOME: server.folder } });
+  const names = (): string[] =>
+    ['cur', 'new'].flatMap((each) => fs.readdirSync(path.join(inbox, each))).sort();
+  assertGood(await sync());
+  const first = names();
+  assert.equal(first.length, count);
+  const seen = new Set(maildir(inbox).map((text) => /<(\d+)@load\.example>/.exec(text)?.[1]));
+  assert.equal(seen.size, count);
+  const second = await sync();
+  assertGood(second);
+  assert.doesNotMatch(second.stdout, /^\S* ?(?:pulling|pushing|propagating) [1-9]/im);
+  assert.deepEqual(names(), first, 'nothing is moved or renamed');
+  const late = letter(count + 1);
+  await client.ask(`c APPEND INBOX {${late.length}+}\r\n${late}\r\n`, /^c OK[^\n]*\n/m);
+  client.destroy();
+  assertGood(await sync());
+  assert.equal(names().length, count + 1);
+});
 
 test('offlineimap: both ways with a Maildir; a second run transfers nothing', async () => {
   const { user, sent } = await accountWith('offlineimap', linesFit);
