@@ -5,6 +5,7 @@ import { after, before, test } from 'node:test';
 import { fromLatin1 } from '#base/bytes';
 import { FengniError } from '#base/errors';
 import type { ImapLogin } from '#protocols/imap';
+import type { MailIndex } from '#store/index';
 import { createImapServer, ImapPipe } from './support/imap-pipe.ts';
 import { type ImapRealStore, openImapRealStore } from './support/imap-real-store.ts';
 
@@ -226,6 +227,7 @@ test('a damaged row of the index costs its own message’s body only', async () 
       threadIds: (seqs: readonly number[]) => index.threadIds(seqs),
       placements: (id: string, after: number, limit: number) => index.placements(id, after, limit),
       countPlacements: (id: string) => index.countPlacements(id),
+      changedUids: (...asked: Parameters<MailIndex['changedUids']>) => index.changedUids(...asked),
       changesSince: (id: string, modSeq: number) => index.changesSince(id, modSeq),
       close: () => index.close(),
     }),

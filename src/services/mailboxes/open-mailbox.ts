@@ -19,6 +19,8 @@ const startBytesMax = 256 * 1024;
 /** messages whose rows are read at once, and octets of frames that are read ahead of a slow client */
 const rowsAhead = 64;
 const bytesAhead = 256 * 1024;
+/** uids of messages that are gone, read with one query */
+const vanishedPage = 4_096;
 
 /** One session's hold on a mailbox. */
 export class OpenMailbox implements SelectedMailbox {
@@ -97,7 +99,15 @@ export class OpenMailbox implements SelectedMailbox {
   }
 
   vanishedSince(modSeq: number): readonly number[] {
-    return this.#context.index.changesSince(this.#shared.id, modSeq).vanished;
+    const { index } = this.#context;
+    const uids: number[] = [];
+    for (let after = { modSeq, uid: 0xffff_ffff }; ; ) {
+      const page = index.changedUids(this.#shared.id, 'tombstone', after.modSeq, after.uid, vanishedPage);
+      for (const { uid } of page) uids.push(uid);
+      const last = page.at(-1);
+      if (last === undefined || page.length < vanishedPage) return uids.sort((a, b) => a - b);
+      after = last;
+    }
   }
 
   async objectIds(

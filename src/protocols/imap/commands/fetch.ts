@@ -226,7 +226,7 @@ class Fetch {
       if (request.bodyStructure) text += ` BODYSTRUCTURE ${texts.bodyStructure}`;
     }
     // a reply has at least one item, also where nothing else is shown
-    if (request.uid || text === '') text += ` UID ${uid}`;
+    if (request.uid || (text === '' && request.sections.length === 0)) text += ` UID ${uid}`;
     return text.startsWith(' ') ? text.slice(1) : text;
   }
 

@@ -114,6 +114,8 @@ export const lsub: Command = {
     const reference = args.astring();
     args.space();
     const asked = args.listMailbox();
+    // some clients leave a blank behind the pattern
+    args.blanks();
     args.end();
     if (asked === '') {
       session.send(`* LSUB (\\Noselect) "${separator}" ""\r\n`);
