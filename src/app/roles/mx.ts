@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { logValidation, openDns } from '#app/dns';
+import { dnsCounters, logValidation, openDns } from '#app/dns';
 import { systemClock, systemRandom } from '#base/clock';
 import { MiB } from '#base/limits';
 import { createCounters, networksOf, withLimitLog } from '#net/connection';
@@ -106,7 +106,7 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
     },
     tls: (material) => tls?.update(material),
     metrics: () => ({
-      counters: counters.snapshot(),
+      counters: { ...counters.snapshot(), ...dnsCounters(dns) },
       sessions: { smtp: [...servers.values()].reduce((sum, server) => sum + server.sessions, 0) },
     }),
     sessions: (elsewhere) => gate.hear(elsewhere),

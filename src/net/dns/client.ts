@@ -46,6 +46,8 @@ export interface DnsCounts {
   readonly unavailable: number;
   /** answers that fit nothing that was asked: mistakes, or somebody who guesses */
   readonly strayAnswers: number;
+  /** lookups refused because too many wait */
+  readonly overloaded: number;
 }
 
 export interface DnsClient extends Dns {
@@ -73,7 +75,7 @@ class Client implements DnsClient {
   #open = 0;
   /** the resolver that answered last is asked first */
   #first = 0;
-  readonly #counts = { lookups: 0, cacheHits: 0, unavailable: 0, strayAnswers: 0 };
+  readonly #counts = { lookups: 0, cacheHits: 0, unavailable: 0, strayAnswers: 0, overloaded: 0 };
 
   constructor(settings: DnsSettings) {
     this.#settings = settings;
@@ -181,7 +183,10 @@ class Client implements DnsClient {
   async #takePlace(): Promise<string | null> {
     if (this.#closing.signal.aborted) return 'closed';
     if (this.#open >= this.#limits.lookupsMax) {
-      if (this.#waiting.length >= this.#limits.waitingMax) return 'too many lookups at the same time';
+      if (this.#waiting.length >= this.#limits.waitingMax) {
+        this.#counts.overloaded++;
+        return 'too many lookups at the same time';
+      }
       await new Promise<void>((start) => this.#waiting.push(start));
       return this.#closing.signal.aborted ? 'closed' : null;
     }

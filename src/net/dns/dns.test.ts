@@ -437,6 +437,7 @@ test('no more lookups are under way than the limits say; further ones wait, and 
     const late = await Promise.all(asked.slice(5));
     for (const answer of late)
       assert.deepEqual(answer, { kind: 'unavailable', why: 'too many lookups at the same time' });
+    assert.equal(dns.counts.overloaded, 3);
     while (server.queries.length < 2) await new Promise((resolve) => setImmediate(resolve));
     assert.equal(server.queries.length, 2);
     dns.close();

@@ -81,6 +81,10 @@ const events = [
   'shutdown',
   'revoked',
   'poison',
+  'lookup',
+  'cache-hit',
+  'unavailable',
+  'stray-answer',
 ] as const;
 
 export const labelValues = { limit: limitNames, kind: errors, event: events } as const;

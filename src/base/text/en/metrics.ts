@@ -111,4 +111,8 @@ export const metrics = {
   'metrics.value.revoked': 'a session ended because its account was disabled or its password changed',
   'metrics.value.shutdown': 'a session ended because the server stops',
   'metrics.value.poison': 'a message set aside because it stopped the server twice; answered 451',
+  'metrics.value.lookup': 'a question to DNS, those answered from the cache too',
+  'metrics.value.cache-hit': 'a question to DNS that the cache answered',
+  'metrics.value.unavailable': 'a question to DNS that nobody answered, or whose answer was bogus',
+  'metrics.value.stray-answer': 'an answer of DNS that fits nothing that was asked: a mistake, or a forger',
 } as const;

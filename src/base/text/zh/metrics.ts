@@ -111,4 +111,8 @@ export const metrics: Translation<typeof english> = {
   'metrics.value.revoked': '因账户停用或密码更改而结束的会话',
   'metrics.value.shutdown': '因服务器停止而结束的会话',
   'metrics.value.poison': '两次使服务器停止而被搁置的邮件；答复 451',
+  'metrics.value.lookup': '一次 DNS 询问，包括由缓存回答的',
+  'metrics.value.cache-hit': '由缓存回答的 DNS 询问',
+  'metrics.value.unavailable': '没有得到应答或应答为伪（bogus）的 DNS 询问',
+  'metrics.value.stray-answer': '与任何询问都不吻合的 DNS 应答：出错，或有人伪造',
 };
