@@ -264,6 +264,8 @@ export const mailIndexSuite = (
               model.placementsByUid(mailbox.id, [3, 1]),
             );
             assert.equal(index.countPlacements(mailbox.id), model.countPlacements(mailbox.id));
+            const emails = model.placements(mailbox.id, 0, 100).map(({ emailSeq }) => emailSeq);
+            assert.deepEqual(index.threadIds([999_999, ...emails]), model.threadIds(emails));
           }
           for (let k = 0; k < 7; k++)
             assert.equal(index.findThread(account, [`k${k}`]), model.findThread(account, [`k${k}`]));
