@@ -1,19 +1,16 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
-import net, { type AddressInfo } from 'node:net';
+import net from 'node:net';
 import path from 'node:path';
-import { systemRandom } from '#base/clock';
-import { createLocalAuthority, issueServerCertificate } from '#net/tls';
 import { postfixMaster } from '../../test/support/postfix.ts';
 import { firstField } from '../support/load-message.ts';
+import { daemon, freePort, installCommand, installPackages, writeCertificate } from './foreign-server.ts';
 import { type Peer, until } from './peer.ts';
 
 const packages = ['postfix', 'dovecot-core', 'dovecot-lmtpd'];
-const install = `apt-get install -y --no-install-recommends ${packages.join(' ')}`;
 const master = '/usr/lib/postfix/sbin/master';
 const dovecot = '/usr/sbin/dovecot';
-const stopMsMax = 15_000;
 
 /**
  * Postfix → LMTP → Dovecot, Maildir, from folders of its own: /etc is neither read nor changed.
@@ -22,7 +19,7 @@ const stopMsMax = 15_000;
  */
 export const startPostfixDovecot = async (folder: string): Promise<Peer | { couldNotRun: string }> => {
   if (process.getuid?.() !== 0) return { couldNotRun: 'Postfix’s master needs root' };
-  const missing = installPackages();
+  const missing = installPackages(packages, isThere);
   if (missing !== null) return { couldNotRun: missing };
   // Processes of several users pass through.
   fs.chmodSync(folder, 0o755);
@@ -45,7 +42,7 @@ export const startPostfixDovecot = async (folder: string): Promise<Peer | { coul
   fs.writeFileSync(at('dovecot.conf'), settings.dovecot);
 
   const lda = daemon(dovecot, ['-F', '-c', at('dovecot.conf')], at('dovecot.out'));
-  await lda.up('Dovecot', () => (fs.existsSync(at('dovecot/lmtp')) ? true : null));
+  await lda.up('Dovecot', () => fs.existsSync(at('dovecot/lmtp')));
   // Makes the queue's folders.
   const check = spawnSync('postfix', ['-c', at('etc'), 'check'], { encoding: 'utf8' });
   const mta = daemon(master, ['-c', at('etc'), '-d'], at('postfix.out'));
@@ -94,90 +91,15 @@ export const startPostfixDovecot = async (folder: string): Promise<Peer | { coul
 const isThere = (): boolean =>
   fs.existsSync(master) && fs.existsSync(dovecot) && fs.existsSync('/usr/lib/dovecot/lmtp');
 
-/** @returns null, or why they are not there */
-const installPackages = (): string | null => {
-  if (isThere()) return null;
-  const apt = (args: readonly string[]) =>
-    spawnSync('apt-get', ['-o', 'DPkg::Lock::Timeout=300', ...args], {
-      encoding: 'utf8',
-      // RUNLEVEL=1: the packages' own daemons are not started.
-      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },
-    });
-  const wanted = install.split(' ').slice(1);
-  let outcome = apt(wanted);
-  if (outcome.status !== 0) {
-    apt(['update']);
-    outcome = apt(wanted);
-  }
-  if (isThere()) return null;
-  return `“${install}” failed: ${(outcome.stderr ?? '').trim().split('\n').at(-1) ?? outcome.error?.message}`;
-};
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = net.createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
-
-const answers = (port: number): Promise<true | null> =>
+const answers = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = net.connect(port, '127.0.0.1');
     socket.once('data', (greeting: Buffer) => {
       socket.end('QUIT\r\n');
-      resolve(greeting.toString('latin1').startsWith('220') ? true : null);
+      resolve(greeting.toString('latin1').startsWith('220'));
     });
-    socket.once('error', () => resolve(null));
+    socket.once('error', () => resolve(false));
   });
-
-/** A program in the foreground, in a process group of its own. */
-const daemon = (program: string, args: readonly string[], outFile: string) => {
-  const out = fs.openSync(outFile, 'w');
-  const child = spawn(program, [...args], { stdio: ['ignore', out, out], detached: true, cwd: '/' });
-  fs.closeSync(out);
-  let ended = false;
-  const exited = new Promise<void>((resolve) => {
-    child.once('exit', () => {
-      ended = true;
-      resolve();
-    });
-    child.once('error', () => {
-      ended = true;
-      resolve();
-    });
-  });
-  const said = (): string => fs.readFileSync(outFile, 'utf8');
-  return {
-    pid: child.pid ?? 0,
-    up: (name: string, isUp: () => true | null | Promise<true | null>) =>
-      until(`${name} answers`, () => {
-        if (ended) throw new Error(`${name} ended:\n${said()}`);
-        return isUp();
-      }),
-    stop: async () => {
-      if (ended) return;
-      child.kill('SIGTERM');
-      const timer = setTimeout(() => child.kill('SIGKILL'), stopMsMax);
-      await exited;
-      clearTimeout(timer);
-    },
-  };
-};
-
-const writeCertificate = (folder: string): void => {
-  const [nowMs, random] = [Date.now(), systemRandom];
-  const authority = createLocalAuthority({ domains: ['localhost'], nowMs, random });
-  const { cert, key } = issueServerCertificate({
-    authority,
-    names: ['localhost', '127.0.0.1'],
-    nowMs,
-    random,
-  });
-  fs.writeFileSync(path.join(folder, 'cert.pem'), cert);
-  fs.writeFileSync(path.join(folder, 'key.pem'), key, { mode: 0o600 });
-};
 
 const mainCf = (folder: string): string => `compatibility_level = 3.6
 queue_directory = ${folder}/queue
@@ -237,7 +159,7 @@ const about = (settings: { main: string; dovecot: string; master: string }, fold
     (spawnSync(program, args, { encoding: 'utf8' }).stdout ?? '').trim().split('\n')[0] ?? '';
   const clean = (text: string): string => text.replaceAll(folder, 'FOLDER').trimEnd();
   return [
-    `Postfix ${version('postconf', ['-d', '-h', 'mail_version'])}, Dovecot ${version(dovecot, ['--version'])}, Debian’s packages (\`${install}\`). The queue file is synced as Postfix does by itself; a message counts when it lies in the Maildir. There is no syslog, so that Postfix writes no log.`,
+    `Postfix ${version('postconf', ['-d', '-h', 'mail_version'])}, Dovecot ${version(dovecot, ['--version'])}, Debian’s packages (\`${installCommand(packages)}\`). The queue file is synced as Postfix does by itself; a message counts when it lies in the Maildir. There is no syslog, so that Postfix writes no log.`,
     `main.cf:\n\n\`\`\`\n${clean(settings.main)}\n\`\`\``,
     'master.cf: Debian’s, without chroot, `smtpd` on two loopback ports, the second with `smtpd_tls_wrappermode=yes`.',
     `dovecot.conf:\n\n\`\`\`\n${clean(settings.dovecot)}\n\`\`\``,

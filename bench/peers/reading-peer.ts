@@ -1,11 +1,8 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
-import net, { type AddressInfo } from 'node:net';
 import path from 'node:path';
-import { systemRandom } from '#base/clock';
-import { createLocalAuthority, issueServerCertificate } from '#net/tls';
 import { services } from '../../src/app/config/services.ts';
-import { until } from './peer.ts';
+import { daemon, freePort, installPackages, writeCertificate } from './foreign-server.ts';
 
 /** A server whose mail is read. */
 export interface ReadingPeer {
@@ -25,37 +22,6 @@ export interface ReadingPeer {
 
 const root = path.resolve(import.meta.dirname, '../..');
 const password = 'correct-horse-battery';
-const stopMsMax = 30_000;
-
-/** A program in the foreground. */
-const daemon = (program: string, args: readonly string[], outFile: string, env: NodeJS.ProcessEnv) => {
-  const out = fs.openSync(outFile, 'w');
-  const child = spawn(program, [...args], { stdio: ['ignore', out, out], env, detached: true, cwd: '/' });
-  fs.closeSync(out);
-  let ended = false;
-  const exited = new Promise<void>((resolve) => {
-    child.once('exit', () => {
-      ended = true;
-      resolve();
-    });
-  });
-  const said = (): string => fs.readFileSync(outFile, 'utf8');
-  return {
-    pid: child.pid ?? 0,
-    up: (name: string, isUp: (said: string) => boolean) =>
-      until(name, () => {
-        if (ended) throw new Error(`${name} ended:\n${said()}`);
-        return isUp(said()) ? true : null;
-      }),
-    stop: async () => {
-      if (ended) return;
-      child.kill('SIGTERM');
-      const timer = setTimeout(() => child.kill('SIGKILL'), stopMsMax);
-      await exited;
-      clearTimeout(timer);
-    },
-  };
-};
 
 /** `fengni serve` with its defaults, but for the number of sessions that an account may have. */
 export const startFengniReading = async (folder: string): Promise<ReadingPeer> => {
@@ -103,37 +69,22 @@ export const startFengniReading = async (folder: string): Promise<ReadingPeer> =
 const packages = ['dovecot-core', 'dovecot-imapd', 'dovecot-pop3d'];
 const dovecot = '/usr/sbin/dovecot';
 
-/** @returns null, or why Dovecot is not there */
-const installDovecot = (): string | null => {
-  const isThere = (): boolean =>
-    [dovecot, '/usr/lib/dovecot/imap', '/usr/lib/dovecot/pop3'].every((file) => fs.existsSync(file));
-  if (process.getuid?.() !== 0) return 'Dovecot needs root';
-  if (isThere()) return null;
-  const args = ['-o', 'DPkg::Lock::Timeout=300', 'install', '-y', '--no-install-recommends', ...packages];
-  const { stderr } = spawnSync('apt-get', args, {
-    encoding: 'utf8',
-    // RUNLEVEL=1: the package's own daemon is not started.
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },
-  });
-  return isThere() ? null : `apt-get ${args.slice(2).join(' ')} failed: ${(stderr ?? '').slice(-300)}`;
-};
+const isThere = (): boolean =>
+  [dovecot, '/usr/lib/dovecot/imap', '/usr/lib/dovecot/pop3'].every((file) => fs.existsSync(file));
 
 /** Dovecot from folders of its own; /etc is neither read nor changed. */
 export const startDovecotReading = async (
   folder: string,
   format: 'Maildir' | 'sdbox',
 ): Promise<ReadingPeer | { couldNotRun: string }> => {
-  const missing = installDovecot();
+  if (process.getuid?.() !== 0) return { couldNotRun: 'Dovecot needs root' };
+  const missing = installPackages(packages, isThere);
   if (missing !== null) return { couldNotRun: missing };
   fs.chmodSync(folder, 0o755);
   const at = (...names: string[]): string => path.join(folder, ...names);
   fs.mkdirSync(at('mail'));
   execFileSync('chown', ['nobody:nogroup', at('mail')]);
-  const [nowMs, random] = [Date.now(), systemRandom];
-  const authority = createLocalAuthority({ domains: ['localhost'], nowMs, random });
-  const issued = issueServerCertificate({ authority, names: ['localhost', '127.0.0.1'], nowMs, random });
-  fs.writeFileSync(at('cert.pem'), issued.cert);
-  fs.writeFileSync(at('key.pem'), issued.key, { mode: 0o600 });
+  const ca = writeCertificate(folder);
   const [imaps, imap, pop3s] = [await freePort(), await freePort(), await freePort()];
   const settings = dovecotConf(folder, format, { imaps, imap, pop3s });
   fs.writeFileSync(at('dovecot.conf'), settings);
@@ -146,7 +97,7 @@ export const startDovecotReading = async (
     imaps,
     imap,
     pop3s,
-    ca: authority.cert,
+    ca,
     users: ['load', 'push'],
     password,
     pids: [server.pid],
@@ -212,12 +163,3 @@ userdb {
   args = uid=nobody gid=nogroup home=${folder}/mail/%n
 }
 `;
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = net.createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
