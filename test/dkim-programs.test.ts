@@ -11,9 +11,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { before, test } from 'node:test';
 import { fromLatin1, latin1 } from '#base/bytes';
-import { signDkim } from '#trust/dkim';
 import { run } from './support/clients.ts';
 import { needPrograms } from './support/debian.ts';
+import { signDkim } from './support/sign-dkim.ts';
 import { checkArc, checkDkim, txtRecords } from './support/signed-mail.ts';
 
 before(() => needPrograms('dkimpy', 'mail-dkim', 'opendkim-testmsg'));

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { fromLatin1 } from '#base/bytes';
-import { signDkim } from '#trust/dkim';
 import { type DnsServer, startDnsServer, type Zone } from './support/dns-server.ts';
 import { LineClient } from './support/line-client.ts';
 import { startServer, type TestServer } from './support/server.ts';
+import { signDkim } from './support/sign-dkim.ts';
 
 // The whole server and a name server: who sent it is checked before 250, kept, shown and checked again.
 

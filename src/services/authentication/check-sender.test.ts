@@ -3,10 +3,10 @@ import crypto from 'node:crypto';
 import { test } from 'node:test';
 import { fromLatin1, utf8 } from '#base/bytes';
 import type { InboundTransaction } from '#protocols/smtp';
-import { sealArc } from '#trust/arc';
-import { signDkim } from '#trust/dkim';
 import type { Dns, DnsAnswer } from '#trust/dns';
 import { parseResults } from '#trust/results';
+import { sealArc } from '../../../test/support/seal-arc.ts';
+import { signDkim } from '../../../test/support/sign-dkim.ts';
 import { type AuthenticationPolicy, createAuthentication, type SenderFindings } from './check-sender.ts';
 
 const key = crypto.generateKeyPairSync('rsa', { modulusLength: 1024 });

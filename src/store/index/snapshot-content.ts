@@ -263,7 +263,8 @@ const rowsIn = (
   const goneUids = uidsIn(gone, 'uids');
   const goneModSeqs = sums(gone, 'modseqs', goneUids.length);
   const number = (numbers: readonly number[], at: number): number => numbers[at] as number;
-  if (!saved.every((after, at) => Number.isSafeInteger(number(dates, at) + after))) throw placed.wrong('saved');
+  if (!saved.every((after, at) => Number.isSafeInteger(number(dates, at) + after)))
+    throw placed.wrong('saved');
   return {
     placements: uids.map((uid, at) => ({
       uid,

@@ -1,4 +1,4 @@
-import { ascii, concat, equalBytes } from '#base/bytes';
+import { ascii, concat } from '#base/bytes';
 import { alignUp, copyOf, isZeros, putU64, u16, u32, u64, viewOf } from './integers.ts';
 import { sha256, sha256Is } from './sha256.ts';
 
@@ -98,13 +98,6 @@ const magic = ascii('FRM1');
 const magicNumber = u32(magic, 0);
 const noIndex = 0xffffffff;
 
-/** 128 octets. @source docs/formats/segment.md, “Record” */
-export const encodeRecord = (record: FrameRecord): Uint8Array => {
-  const octets = new Uint8Array(recordBytes);
-  writeRecord(octets, record);
-  return octets;
-};
-
 /**
  * Storage header ‖ record ‖ leaf, with room for `spareBytes` more.
  *
@@ -134,26 +127,6 @@ export const encodeFrameHead = (
   octets.set(storage.storedHash, 24);
   octets.set(storageChecksum(octets, headerBytes, recordOctets), 72);
   return { octets, recordHash: sha256(recordOctets) };
-};
-
-/** Octets of a whole frame, padding included. */
-export const frameLengthBytes = (
-  leafLength: number,
-  headStoredLength: number,
-  storedLengthHere: number,
-): number =>
-  alignUp(
-    storageHeaderBytes + recordBytes + leafLength + headStoredLength + storedLengthHere,
-    frameAlignBytes,
-  );
-
-/** Octets that must be at hand to parse a head, given its first 8: null when they do not begin a frame. */
-export const frameHeadNeeds = (octets: Uint8Array): number | null => {
-  if (octets.length < 6 || !equalBytes(octets.subarray(0, 4), magic)) return null;
-  const length = viewOf(octets).getUint16(4);
-  return length >= storageHeaderBytes && length <= frameLimits.headerBytesMax
-    ? length + frameLimits.headerBytesMax
-    : null;
 };
 
 /**

@@ -7,13 +7,10 @@
  */
 export {
   encodeFrameHead,
-  encodeRecord,
   type FrameHead,
   type FrameRecord,
   type FrameTypeName,
   frameAlignBytes,
-  frameHeadNeeds,
-  frameLengthBytes,
   frameLimits,
   frameTypeName,
   frameTypes,

@@ -5,9 +5,9 @@ import { fromLatin1, utf8 } from '#base/bytes';
 import { type SignedField, SignedMessage } from '#trust/dkim';
 import type { Dns } from '#trust/dns';
 import { storedDns } from '#trust/dns';
+import { sealArc } from '../../../test/support/seal-arc.ts';
 import { arcSetsMax, collectArcSets } from './arc-set.ts';
 import { type ArcResult, beginArc } from './check-arc.ts';
-import { sealArc } from './seal-arc.ts';
 
 const field = (raw: string): SignedField => ({ name: raw.slice(0, raw.indexOf(':')).toLowerCase(), raw });
 

@@ -6,4 +6,3 @@
  */
 export { type ArcSet, type ArcSets, arcSetsMax, collectArcSets } from './arc-set.ts';
 export { type ArcOptions, type ArcResult, type ArcSealer, type ArcWord, beginArc } from './check-arc.ts';
-export { type ArcSealing, sealArc } from './seal-arc.ts';

@@ -6,8 +6,8 @@
 import crypto from 'node:crypto';
 import { fromLatin1, utf8 } from '#base/bytes';
 import { storedDns } from '#trust/dns';
+import { signDkim } from '../../../test/support/sign-dkim.ts';
 import { beginDkim, type DkimOutcome } from './check-dkim.ts';
-import { signDkim } from './sign.ts';
 import { SignedMessage } from './signed-message.ts';
 
 const key = crypto.generateKeyPairSync('rsa', { modulusLength: 2048 });

@@ -20,7 +20,6 @@ export {
   signaturesMax,
 } from './check-dkim.ts';
 export { type KeyRecord, type ParsedKeyRecord, parseKeyRecord } from './key-record.ts';
-export { type DkimSigner, signDkim } from './sign.ts';
 export {
   domainOf,
   parseAlgorithm,

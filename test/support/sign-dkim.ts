@@ -1,7 +1,6 @@
 import { createHash, type KeyObject, sign } from 'node:crypto';
 import { fromLatin1 } from '#base/bytes';
-import { type Canonicalization, canonicalField, FieldSelector } from './canonical-header.ts';
-import { SignedMessage } from './signed-message.ts';
+import { type Canonicalization, canonicalField, FieldSelector, SignedMessage } from '#trust/dkim';
 
 export interface DkimSigner {
   readonly domain: string;

@@ -1,8 +1,7 @@
 import { createHash, type KeyObject, sign } from 'node:crypto';
 import { fromLatin1 } from '#base/bytes';
+import { type ArcResult, arcSetsMax, collectArcSets } from '#trust/arc';
 import { type BodyHash, canonicalField, FieldSelector, type SignedHeader, SignedMessage } from '#trust/dkim';
-import { arcSetsMax, collectArcSets } from './arc-set.ts';
-import type { ArcResult } from './check-arc.ts';
 
 export interface ArcSealing {
   readonly domain: string;
