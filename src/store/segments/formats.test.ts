@@ -192,6 +192,8 @@ test('COMMIT, SEAL and ERASED accept their own canonical text alone', () => {
   assert.equal(parseCommitBody(encodeCommitBody({ ...commit, acked: 5 })), null);
   assert.equal(parseCommitBody(utf8('{}')), null);
   assert.equal(parseCommitBody(utf8(`${new TextDecoder().decode(encodeCommitBody(commit))} `)), null);
+  const last = { ...commit, count: 1, first: Number.MAX_SAFE_INTEGER, last: Number.MAX_SAFE_INTEGER };
+  assert.deepEqual(parseCommitBody(encodeCommitBody(last)), last, 'the largest number is read exactly');
   const text = encodeCommitBody(commit);
   const number = fc.oneof(fc.nat(300), fc.nat(Number.MAX_SAFE_INTEGER), fc.constant(Number.MAX_SAFE_INTEGER));
   const numbers = fc.tuple(number, number, number, number, number, number, number, number, number);

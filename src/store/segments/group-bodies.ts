@@ -67,7 +67,7 @@ export const parseCommitBody = (octets: Uint8Array): CommitBody | null => {
     }
     const begun = at;
     let value = 0;
-    for (; isDigit(octets[at]); at++) value = value * 10 + (octets[at] as number) - zeroDigit;
+    for (; isDigit(octets[at]); at++) value = value * 10 + ((octets[at] as number) - zeroDigit);
     const length = at - begun;
     // More digits than a safe integer has, none, or a zero in front.
     if (length === 0 || length > 16 || (length > 1 && octets[begun] === zeroDigit)) return null;
