@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { before, test } from 'node:test';
 import { buildMailFolder, type MailFolder } from './support/damage/mail-folder.ts';
 import { type Damage, damages, type Planted } from './support/damage/plant.ts';
@@ -39,4 +41,18 @@ test('planted damage of every kind is named with exit status 1', async (t) => {
         assertNamed(await runVerify(copy), planted, damage.name);
       }),
     );
+});
+
+test('a number of applied frames that is not the one that was written is damage of its row, not a log that was rolled back', async () => {
+  const rows = { 'index.db': ['mark', 'applied'], 'state.db': ['applied', 'seq'] } as const;
+  for (const [file, [table, column]] of Object.entries(rows))
+    await withCopy(built.data, async (copy) => {
+      const db = new DatabaseSync(path.join(copy, file));
+      db.exec(`UPDATE ${table} SET ${column} = ${column} + 1000; PRAGMA wal_checkpoint(TRUNCATE)`);
+      db.close();
+      const { status, text } = await runVerify(copy);
+      assert.equal(status, 1, text);
+      assert.match(text, new RegExp(`^WRONG ${file}: .*row of ${table}\\b`, 'm'));
+      assert.doesNotMatch(text, /ahead of the log|shorter/);
+    });
 });

@@ -87,6 +87,11 @@ export class ProjectionCheck {
     for (const [name, snapshot] of this.#snapshots) {
       const file = `${name}.db`;
       const applied = snapshot.appliedSeq;
+      // Damage to this one number must not look like a log that was rolled back.
+      if (applied > lastSeq && snapshot.appliedFault !== null) {
+        this.#damaged(name, snapshot.appliedFault);
+        continue;
+      }
       if (applied > lastSeq && !live) {
         const lost = name === 'index' ? snapshot.messagesBehind(lastSeq, namedMax) : [];
         const which =

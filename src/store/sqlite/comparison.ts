@@ -1,8 +1,9 @@
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { FengniError } from '#base/errors';
 import type { Directory, MailIndex } from '#store/index';
+import { checkRow, type Row } from './database.ts';
 import { openSqliteDirectory } from './sqlite-directory.ts';
-import { openSqliteIndex } from './sqlite-index.ts';
+import { markColumns, openSqliteIndex } from './sqlite-index.ts';
 
 export type ProjectionName = 'index' | 'state';
 
@@ -23,6 +24,8 @@ export interface RowDifference {
 export interface ProjectionSnapshot {
   /** what it says it has applied */
   readonly appliedSeq: number;
+  /** why that is not to be believed: its row is not the one that was written; null when it is */
+  readonly appliedFault: string | null;
   /** what SQLite itself finds wrong; empty when nothing */
   integrity(): string[];
   /** `id` of a message by the `seq` of its MSG or of one of its DELIVER frames; null when the file does not tell */
@@ -51,20 +54,27 @@ const integrityLinesMax = 20;
 class FileSnapshot implements ProjectionSnapshot {
   readonly db: DatabaseSync;
   readonly appliedSeq: number;
+  readonly appliedFault: string | null;
   readonly #file: string;
 
   constructor(name: ProjectionName, file: string) {
     this.#file = file;
     this.db = unusable(file, () => new DatabaseSync(file, { readOnly: true, timeout: 5_000 }));
     try {
-      this.appliedSeq = unusable(file, () => {
+      const { seq, fault } = unusable(file, () => {
         // One transaction: everything is read as of this moment.
         this.db.exec('PRAGMA query_only=ON; BEGIN');
-        const sql = name === 'index' ? 'SELECT applied AS seq FROM mark' : 'SELECT seq FROM applied';
-        const seq = this.db.prepare(sql).get()?.['seq'] ?? 0;
+        const [table, cells, column] =
+          name === 'index'
+            ? (['mark', markColumns, 'applied'] as const)
+            : (['applied', ['seq'], 'seq'] as const);
+        const row = this.db.prepare(`SELECT * FROM ${table}`).get() as Row | undefined;
+        const seq = row?.[column] ?? 0;
         if (typeof seq !== 'number') throw new Error('the applied seq is no number');
-        return seq;
+        return { seq, fault: row === undefined ? null : faultOf(table, row, cells) };
       });
+      this.appliedSeq = seq;
+      this.appliedFault = fault;
     } catch (error) {
       this.db.close();
       throw error;
@@ -113,6 +123,17 @@ class FileSnapshot implements ProjectionSnapshot {
     this.db.close();
   }
 }
+
+const faultOf = (table: string, row: Row, columns: readonly string[]): string | null => {
+  const cells = columns.map((name) => row[name] ?? null);
+  try {
+    checkRow(() => `row of ${table}`, cells, row['sum']);
+    return null;
+  } catch (error) {
+    if (!(error instanceof FengniError)) throw error;
+    return error.subject;
+  }
+};
 
 /** @throws {FengniError} `projection-unusable` */
 export const openProjectionSnapshot = (name: ProjectionName, file: string): ProjectionSnapshot =>

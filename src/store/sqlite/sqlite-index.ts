@@ -120,6 +120,9 @@ const insertSql = Object.fromEntries(
   ]),
 ) as Record<Table, string>;
 
+/** What the checksum of the row with `applied` is made of. */
+export const markColumns: readonly string[] = columns.mark;
+
 /** A mailbox's own row. */
 type CountedMailbox = Omit<MailboxRow, 'subscribed'>;
 
