@@ -89,7 +89,7 @@ export class ProjectionCheck {
       const applied = snapshot.appliedSeq;
       // Damage to this one number must not look like a log that was rolled back.
       if (applied > lastSeq && snapshot.appliedFault !== null) {
-        this.#damaged(name, snapshot.appliedFault);
+        this.#findings.add(findingOf('row-changed', snapshot.appliedFault, { file }));
         continue;
       }
       if (applied > lastSeq && !live) {

@@ -127,7 +127,7 @@ class FileSnapshot implements ProjectionSnapshot {
 const faultOf = (table: string, row: Row, columns: readonly string[]): string | null => {
   const cells = columns.map((name) => row[name] ?? null);
   try {
-    checkRow(() => `row of ${table}`, cells, row['sum']);
+    checkRow(() => `the row of ${table}`, cells, row['sum']);
     return null;
   } catch (error) {
     if (!(error instanceof FengniError)) throw error;
