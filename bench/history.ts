@@ -207,7 +207,7 @@ const serve = async (): Promise<{ ms: number; cpuMs: number; byRole: string }> =
   const listen = Object.entries(services).map(([name, { isBuilt }]) =>
     isBuilt ? `[listen.${name}]\nport = 0\n` : '',
   );
-  fs.writeFileSync(toml, listen.join(''));
+  fs.writeFileSync(toml, `${listen.join('')}[authentication]\nexempt = ["127.0.0.0/8"]\n`);
   const started = performance.now();
   const child = spawn(
     path.join(import.meta.dirname, '../fengni'),

@@ -30,7 +30,7 @@ let server: TestServer;
 before(async () => {
   dns = await startDnsServer({ zone });
   server = await startServer({
-    toml: `[dns]\nresolvers = ["${dns.endpoint}"]\n[limits]\ntrusted = []\nsessions_per_second = 1000\n[smtp]\ngreet_pause = "0s"\n`,
+    toml: `[dns]\nresolvers = ["${dns.endpoint}"]\n`,
   });
 });
 after(() => dns.stop());

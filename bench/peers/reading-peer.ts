@@ -30,7 +30,10 @@ export const startFengniReading = async (folder: string): Promise<ReadingPeer> =
   const listen = Object.entries(services).flatMap(([name, { isBuilt }]) =>
     isBuilt ? [`[listen.${name}]\nport = 0\n`] : [],
   );
-  fs.writeFileSync(config, `${listen.join('')}[limits]\nimap_sessions_per_account = 10000\n`);
+  fs.writeFileSync(
+    config,
+    `${listen.join('')}[limits]\nimap_sessions_per_account = 10000\n[authentication]\nexempt = ["127.0.0.0/8"]\n`,
+  );
   const main = path.join(root, 'src/app/main.ts');
   const env = {
     PATH: process.env['PATH'],

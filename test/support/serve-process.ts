@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after } from 'node:test';
 import { services } from '../../src/app/config/services.ts';
+import { withoutDns } from './server.ts';
 
 // `./fengni serve` as a bare process: for tests of how it starts, fails to start and ends.
 
@@ -141,7 +142,7 @@ const writeConfig = (toml: string): string => {
   const listen = Object.entries(services).flatMap(([name, { isBuilt }]) =>
     isBuilt && !toml.includes(`[listen.${name}]`) ? [`[listen.${name}]\nport = 0\n`] : [],
   );
-  fs.writeFileSync(file, `${toml}\n${listen.join('')}`);
+  fs.writeFileSync(file, withoutDns(`${toml}\n${listen.join('')}`));
   fs.chmodSync(file, 0o644);
   return file;
 };

@@ -84,8 +84,8 @@ export const sections = {
       'dmarc',
       kinds.choice('obey', 'junk', 'report'),
       'obey',
-      'What is done with mail for whose author nobody vouches, where the author’s domain asks for it (DMARC): "obey" refuses or puts it into Junk as asked, "junk" refuses nothing, "report" only writes down what was found. Never asked of peers in [limits] trusted.',
-      '作者的域要求（DMARC）而无人为作者担保的邮件如何处理：“obey” 按要求拒收或放入 Junk；“junk” 从不拒收；“report” 只记录结果。对 [limits] trusted 中的对端从不适用。',
+      'What is done with mail for whose author nobody vouches, where the author’s domain asks for it (DMARC): "obey" refuses or puts it into Junk as asked, "junk" refuses nothing, "report" only writes down what was found.',
+      '作者的域要求（DMARC）而无人为作者担保的邮件如何处理：“obey” 按要求拒收或放入 Junk；“junk” 从不拒收；“report” 只记录结果。',
     ),
     forgedResults: setting(
       'forged_results',
@@ -93,6 +93,13 @@ export const sections = {
       'keep',
       'What is done with a message that already has an Authentication-Results field in the name of this server. It stays what it is, below Fengni-Seal, and is believed by nobody; "reject" refuses the message.',
       '邮件自带以本服务器名义写的 Authentication-Results 字段时如何处理。该字段原样留在 Fengni-Seal 之下，无人采信；“reject” 则拒收整封邮件。',
+    ),
+    exempt: setting(
+      'exempt',
+      kinds.list(kinds.network, { min: 0, max: 64 }),
+      [],
+      'Networks of relays and programs of your own: of their mail only signatures are checked, since their address says nothing about the sender. LMTP and Unix sockets are such anyway, until XCLIENT says who is behind them; mail from this machine in the name of its own domains is never refused.',
+      '自己的中继与程序所在的网段：其邮件只核验签名，因为它们的地址并不说明发件人是谁。LMTP 与 Unix 套接字本就如此，除非 XCLIENT 说明背后是谁；本机以自己的域发出的邮件从不被拒收。',
     ),
     trustedSealers: setting(
       'trusted_sealers',

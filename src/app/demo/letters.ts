@@ -23,7 +23,7 @@ export const forgedAmount = '9,280.00';
 /** ASCII 1 is 0x31, 9 is 0x39 */
 export const forgedBit = 3;
 
-const from = 'lin.wei@example.org';
+const from = 'lin.wei@letters.example';
 
 export const writeLetters = (language: Language, to: string, nowMs: number): Letters => {
   const isChinese = language === 'zh';
@@ -36,7 +36,7 @@ export const writeLetters = (language: Language, to: string, nowMs: number): Let
         `To: ${to}`,
         `Subject: ${encodedWord(subject)}`,
         `Date: ${new Date(nowMs).toUTCString().replace('GMT', '+0000')}`,
-        `Message-ID: <${name}.${nowMs}@example.org>`,
+        `Message-ID: <${name}.${nowMs}@letters.example>`,
         'MIME-Version: 1.0',
         'Content-Type: text/plain; charset=utf-8',
         'Content-Transfer-Encoding: 8bit',

@@ -26,10 +26,10 @@ export const sendMail = async (
       return smtpReply(connection, command, expected);
     };
     await smtpReply(connection, '', '220');
-    await ask('EHLO mail.example.org', '250');
+    await ask('EHLO mail.letters.example', '250');
     await ask('STARTTLS', '220');
     await connection.startTls();
-    await ask('EHLO mail.example.org', '250');
+    await ask('EHLO mail.letters.example', '250');
     await ask(`MAIL FROM:<${from}> BODY=8BITMIME SIZE=${mail.length}`, '250');
     await ask(`RCPT TO:<${to}>`, '250');
     await ask('DATA', '354');

@@ -62,7 +62,9 @@ export class Stage {
     const listen = Object.entries(services).flatMap(([name, { isBuilt }]) =>
       isBuilt ? [`[listen.${name}]\naddress = "127.0.0.1"\nport = 0\n`] : [],
     );
-    fs.writeFileSync(this.file('fengni.toml'), listen.join(''));
+    // Who the author is stands for himself: nobody is asked for him in DNS.
+    const authentication = '[authentication]\nexempt = ["127.0.0.0/8"]\n';
+    fs.writeFileSync(this.file('fengni.toml'), `${listen.join('')}${authentication}`);
     const outcome = await this.processes.serve();
     if (outcome.kind === 'ready') {
       this.#server = outcome.server;

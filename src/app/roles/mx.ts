@@ -44,7 +44,7 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
   const counters = withLimitLog(createCounters(), logger, systemClock);
   const dns = openDns(config);
   void logValidation(dns, config, logger);
-  const trusted = networksOf(config.limits.trusted);
+  const exempt = networksOf(config.authentication.exempt);
   const inbound = createInbound({
     writer,
     hostname,
@@ -53,7 +53,7 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
       hostname,
       clock: systemClock,
       policy: config.authentication,
-      isTrusted: (address) => trusted.has(address),
+      isExempt: (address) => exempt.has(address),
     }),
     origin: () => origin,
     clock: systemClock,

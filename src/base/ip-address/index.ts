@@ -3,4 +3,4 @@
  *
  * Always holds: `parseIp(formatIp(x))` is `x`; an address has one text (RFC 5952).
  */
-export { formatIp, isIpv4Mapped, parseIp, reverseName } from './ip-address.ts';
+export { formatIp, isIpv4Mapped, isLoopback, parseIp, reverseName } from './ip-address.ts';

@@ -85,6 +85,13 @@ const longestZeroRun = (groups: readonly number[]): { start: number; length: num
   return best;
 };
 
+/** Whether an address in text is this machine itself: 127.0.0.0/8 or ::1. @source RFC 1122 §3.2.1.3, RFC 4291 §2.5.3 */
+export const isLoopback = (text: string): boolean => {
+  const octets = parseIp(text);
+  if (octets === null) return false;
+  return octets.length === 4 ? octets[0] === 127 : octets.every((octet, at) => octet === (at === 15 ? 1 : 0));
+};
+
 /** Whether 16 octets are an IPv4 address in the form of IPv6 (RFC 4291 §2.5.5.2). */
 export const isIpv4Mapped = (octets: Uint8Array): boolean =>
   octets.length === 16 &&

@@ -75,6 +75,9 @@ class Client implements DnsClient {
   #open = 0;
   /** the resolver that answered last is asked first */
   #first = 0;
+  /** when somebody is to be asked again, while no resolver answers anything; null: as far as is known one does */
+  #silentUntilMs: number | null = null;
+  #probing: Promise<void> | null = null;
   readonly #counts = { lookups: 0, cacheHits: 0, unavailable: 0, strayAnswers: 0, overloaded: 0 };
 
   constructor(settings: DnsSettings) {
@@ -119,8 +122,9 @@ class Client implements DnsClient {
   }
 
   async validation(): Promise<DnsValidation> {
-    const endMs = this.#nowMs() + this.#limits.lookupMs;
-    const asked = await this.#ask({ name: '', type: dnsTypes.SOA, class: 1 }, endMs);
+    // Mail that comes meanwhile needs to know sooner whether there is anybody to ask.
+    void this.#probe();
+    const asked = await this.#ask(rootQuestion, this.#nowMs() + this.#limits.lookupMs);
     if (asked.kind === 'failed') return this.#closing.signal.aborted ? 'closed' : 'unavailable';
     if (!asked.message.authenticData) return 'does-not-validate';
     return isBelieved(asked.resolver, this.#settings.trustAd) ? 'validates' : 'not-trusted';
@@ -151,6 +155,11 @@ class Client implements DnsClient {
     }
     const joined = this.#underWay.get(key);
     if (joined !== undefined) return joined;
+    if (this.#silentUntilMs !== null && !this.#closing.signal.aborted) {
+      if (nowMs >= this.#silentUntilMs) void this.#probe();
+      this.#counts.unavailable++;
+      return Promise.resolve({ kind: 'unavailable', why: 'no resolver answers' });
+    }
     const started = this.#resolve(name, type, key, nowMs + this.#limits.lookupMs).then((answer) => {
       this.#underWay.delete(key);
       if (answer.kind === 'unavailable') this.#counts.unavailable++;
@@ -235,6 +244,22 @@ class Client implements DnsClient {
     }
   }
 
+  /**
+   * Finds out whether it is one name that nobody answers for, or the resolvers themselves: they have the root in memory. Where they
+   * are gone, mail must not wait for each of its names; where they are not, a name of a stranger must not switch checks off.
+   */
+  #probe(): Promise<void> {
+    this.#probing ??= Promise.all(
+      this.#resolvers.map((resolver) => this.#exchange(resolver, rootQuestion, this.#limits.attemptMs)),
+    ).then((exchanged) => {
+      this.#probing = null;
+      const isSilence = exchanged.every(({ kind }) => kind === 'failed');
+      if (isSilence && !this.#closing.signal.aborted)
+        this.#silentUntilMs = this.#nowMs() + this.#limits.silenceMs;
+    });
+    return this.#probing;
+  }
+
   /** Without an SOA record it is not kept. @source RFC 2308 §5 */
   #negativeTtl(soa: DnsRecord | undefined): number {
     if (soa?.data.kind !== 'soa') return 0;
@@ -257,6 +282,7 @@ class Client implements DnsClient {
         if (this.#closing.signal.aborted) return { kind: 'failed', why: 'closed' };
         if (exchanged.kind === 'failed') {
           why = exchanged.why;
+          if (this.#silentUntilMs !== null && question !== rootQuestion) break;
           continue;
         }
         const fault = faultOf(exchanged.message);
@@ -268,6 +294,9 @@ class Client implements DnsClient {
       }
       // The first is the one that is asked first next time too: the order is the administrator's.
       if (settled.size === this.#resolvers.length) break;
+      if (settled.size > 0 || question === rootQuestion) continue;
+      await this.#probe();
+      if (this.#silentUntilMs !== null) return { kind: 'failed', why };
     }
     const [said] = settled.values();
     return { kind: 'failed', why: said ?? why };
@@ -289,6 +318,7 @@ class Client implements DnsClient {
       },
     };
     const exchanged = await exchange(resolver, asking);
+    if (exchanged.kind === 'answer') this.#silentUntilMs = null;
     if (exchanged.kind === 'failed' || !resolver.knowsEdns) return exchanged;
     const { rcode } = exchanged.message;
     if (rcode !== rcodes.FORMERR && rcode !== rcodes.NOTIMP && rcode !== rcodes.BADVERS) return exchanged;
@@ -306,6 +336,9 @@ type Asked =
       readonly resolver: Resolver;
     }
   | { readonly kind: 'failed'; readonly why: string };
+
+/** what every resolver knows */
+const rootQuestion = { name: '', type: dnsTypes.SOA, class: 1 } as const;
 
 /** what an entry costs beside its octets */
 const entryBytes = 300;

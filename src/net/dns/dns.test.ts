@@ -111,6 +111,34 @@ test('records of each type come as the port has them (RFC 1035, RFC 3596)', asyn
   });
 });
 
+test('where no resolver answers nobody waits for each name; a name that nobody answers for stops nothing', async () => {
+  const clock = handClock();
+  const settings = { clock, limits: { ...hasty, roundsMax: 3, silenceMs: 5_000 } };
+  await withServer({ zone, settings }, async ({ dns, server }) => {
+    server.setLie(({ name }) => (name.toLowerCase() === 'slow.test' ? 'drop' : 'truth'));
+    assert.deepEqual(await dns.a('slow.test'), { kind: 'unavailable', why: 'timeout' });
+    assert.equal((await dns.a('example.org')).kind, 'found', 'the root was answered for');
+    server.setLie(() => 'drop');
+    const before = server.queries.length;
+    assert.deepEqual(await dns.a('one.test'), { kind: 'unavailable', why: 'timeout' });
+    assert.deepEqual(
+      server.queries.slice(before).map(({ name }) => name.toLowerCase()),
+      ['one.test', ''],
+      'not three rounds',
+    );
+    const asked = server.queries.length;
+    assert.deepEqual(await dns.a('two.test'), { kind: 'unavailable', why: 'no resolver answers' });
+    assert.equal((await dns.a('example.org')).kind, 'found', 'what is known stays known');
+    assert.equal(server.queries.length, asked);
+    server.setLie(() => 'truth');
+    clock.move(5_001);
+    assert.equal((await dns.a('three.test')).kind, 'unavailable', 'asks for the root meanwhile');
+    while (server.queries.length === asked || (await dns.a('four.test')).kind === 'unavailable')
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.equal((await dns.a('two.test')).kind, 'none');
+  });
+});
+
 test('no such name and no such record are told apart, and kept as long as SOA says (RFC 2308 §2, §5)', async () => {
   const clock = handClock();
   await withServer({ zone, settings: { clock } }, async ({ dns, server }) => {

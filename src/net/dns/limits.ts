@@ -21,6 +21,8 @@ export interface DnsLimits {
   readonly ttlMax: number;
   /** seconds, RFC 2308 §5 */
   readonly negativeTtlMax: number;
+  /** milliseconds between two attempts to reach resolvers none of which answers; lookups meanwhile are unavailable at once */
+  readonly silenceMs: number;
   /** seconds that a failure is remembered, RFC 9520 §3.2 */
   readonly failureTtl: number;
 }
@@ -37,5 +39,6 @@ export const dnsLimits: DnsLimits = {
   cacheBytesMax: 32 * MiB,
   ttlMax: 86_400,
   negativeTtlMax: 10_800,
+  silenceMs: 5_000,
   failureTtl: 5,
 };

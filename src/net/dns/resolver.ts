@@ -1,4 +1,4 @@
-import { formatIp, parseIp } from '#base/ip-address';
+import { formatIp, isLoopback, parseIp } from '#base/ip-address';
 
 export interface Resolver {
   readonly address: string;
@@ -17,8 +17,13 @@ export const parseResolver = (endpoint: string): Resolver => {
   // A zone (`fe80::1%eth0`) is the system's to understand.
   const octets = parseIp(address.replace(/%.*$/s, ''));
   if (octets === null) throw new TypeError(`not a resolver: ${endpoint}`);
-  const isLoopback = octets.length === 4 ? octets[0] === 127 : formatIp(octets) === '::1';
-  return { address, port: Number(port), isLoopback, keepsCapitals: true, knowsEdns: true };
+  return {
+    address,
+    port: Number(port),
+    isLoopback: isLoopback(formatIp(octets)),
+    keepsCapitals: true,
+    knowsEdns: true,
+  };
 };
 
 /**

@@ -26,6 +26,7 @@ const texts: Readonly<Record<string, string>> = {
   's._domainkey.a.example': record,
   's._domainkey.list.example': record,
   '_dmarc.a.example': 'v=DMARC1; p=reject',
+  '_dmarc.own.example': 'v=DMARC1; p=reject',
   '_dmarc.q.example': 'v=DMARC1; p=quarantine',
   '_dmarc.n.example': 'v=DMARC1; p=none',
 };
@@ -76,11 +77,11 @@ const check = async (
     hostname: 'mail.fengni.test',
     clock: { nowMs: () => nowMs, monotonicMs: () => 0 },
     policy: { dmarc: 'obey', forgedResults: 'keep', trustedSealers: [], ...options.policy },
-    isTrusted: (address) => address === '127.0.0.1',
+    isExempt: (address) => address === '192.0.2.77',
     patienceMs: options.patienceMs ?? 20_000,
   });
   authentication.prepare(transaction);
-  const checks = authentication.begin(transaction);
+  const checks = authentication.begin(transaction, new Set(['own.example']));
   for (let at = 0; at < message.length; at += 100) checks.write(fromLatin1(message.slice(at, at + 100)));
   return checks.finish();
 };
@@ -160,7 +161,7 @@ test('without answers everything is temperror when the time is over, and nothing
 });
 
 test('of a peer of our own nothing is asked but what the message itself says', async () => {
-  for (const address of ['127.0.0.1', '']) {
+  for (const address of ['192.0.2.77', '']) {
     const plain = await check(mail('a.example'), from(address), { dns: silent });
     assert.deepEqual(plain.results, ['mail.fengni.test; none']);
     assert.deepEqual(plain.disposition, { kind: 'accept' });
@@ -187,10 +188,26 @@ test('results in our name that come with the message are kept, or refuse it; tho
   );
 });
 
-test('a header that is too large to be checked is refused, not believed', async () => {
-  const findings = await check(`X: ${'x'.repeat(1_100_000)}\r\n${mail('n.example')}`, from('192.0.2.9'));
-  assert(findings.disposition.kind === 'refuse');
-  assert.match(findings.disposition.refusal.text, /more than 1048576 octets/);
+test('a header that is too large to be checked goes to Junk, and is not believed', async () => {
+  const findings = await check(`X: ${'x'.repeat(1_100_000)}\r\n${mail('n.example')}`, from('192.0.2.1'));
+  assert.deepEqual(findings.disposition, { kind: 'junk' });
+  assert.match(words(findings), / dmarc=permerror /);
+});
+
+test('this machine may write in the name of its own domains; in the name of others it is checked like everybody', async () => {
+  assert.deepEqual((await check(mail('own.example'), from('127.0.0.1'))).disposition, { kind: 'accept' });
+  assert.equal((await check(mail('own.example'), from('192.0.2.9'))).disposition.kind, 'refuse');
+  assert.equal((await check(mail('a.example'), from('127.0.0.1'))).disposition.kind, 'refuse');
+  const two = `From: x@own.example, y@a.example\r\nSubject: s\r\n\r\ntext\r\n`;
+  assert.equal((await check(two, from('::1'))).disposition.kind, 'refuse');
+});
+
+test('LMTP comes from a relay of our own, until it says who is behind it', async () => {
+  const lmtp = { ...from('192.0.2.9'), protocol: 'LMTP' } as const;
+  assert.deepEqual((await check(mail('a.example'), lmtp)).results, ['mail.fengni.test; none']);
+  const via = [{ by: 'XCLIENT', address: '192.0.2.50' }] as const;
+  const claimed = await check(mail('a.example'), { ...lmtp, peer: { ...lmtp.peer, via } });
+  assert.equal(claimed.disposition.kind, 'refuse');
 });
 
 test('sixteen signatures and more stay within a prefix (FORMATS §4)', async () => {

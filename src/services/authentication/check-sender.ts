@@ -1,5 +1,6 @@
 import type { Clock } from '#base/clock';
 import { toAscii } from '#base/idna';
+import { isLoopback } from '#base/ip-address';
 import { type InboundTransaction, type Refusal, refusal } from '#protocols/smtp';
 import { type ArcResult, beginArc } from '#trust/arc';
 import { beginDkim, type DkimOutcome, type KeyEvidence, type SignedHeader, SignedMessage } from '#trust/dkim';
@@ -28,7 +29,7 @@ export interface AuthenticationOptions {
   readonly clock: Clock;
   readonly policy: AuthenticationPolicy;
   /** addresses of relays and clients of our own: their SPF, DMARC and reverse names say nothing about the sender */
-  isTrusted(address: string): boolean;
+  isExempt(address: string): boolean;
   /** how long answers are waited for once a message is complete, in milliseconds; 20 s where it is left out */
   readonly patienceMs?: number;
 }
@@ -60,7 +61,8 @@ export interface SenderChecks {
 export interface Authentication {
   /** What can be known before the message: SPF and the reverse name. Asked again for the same transaction it does nothing. */
   prepare(transaction: InboundTransaction): void;
-  begin(transaction: InboundTransaction): SenderChecks;
+  /** @param ownDomains the domains of the recipients, in A-labels: this server's own */
+  begin(transaction: InboundTransaction, ownDomains: ReadonlySet<string>): SenderChecks;
 }
 
 /** octets of all results together: with the rest of a prefix they stay below its 8 kB */
@@ -74,8 +76,10 @@ export const createAuthentication = (options: AuthenticationOptions): Authentica
   const prepare = (transaction: InboundTransaction): Prepared => {
     const known = prepared.get(transaction);
     if (known !== undefined) return known;
-    const { address } = transaction.peer;
-    const isExempt = address === '' || options.isTrusted(address);
+    const { address, via } = transaction.peer;
+    // LMTP comes from a relay of our own, which may say whose mail it is.
+    const isOwnRelay = transaction.protocol.includes('LMTP') && via.length === 0;
+    const isExempt = address === '' || isOwnRelay || options.isExempt(address);
     const dns = createPatientDns(options.dns);
     const fresh: Prepared = {
       dns,
@@ -103,7 +107,7 @@ export const createAuthentication = (options: AuthenticationOptions): Authentica
     prepare: (transaction) => {
       prepare(transaction);
     },
-    begin: (transaction) => new Checks(options, transaction, prepare(transaction)),
+    begin: (transaction, ownDomains) => new Checks(options, transaction, prepare(transaction), ownDomains),
   };
 };
 
@@ -117,15 +121,22 @@ class Checks implements SenderChecks {
   readonly #options: AuthenticationOptions;
   readonly #transaction: InboundTransaction;
   readonly #prepared: Prepared;
+  readonly #ownDomains: ReadonlySet<string>;
   readonly #message: SignedMessage;
   #header: SignedHeader = { fields: [], limit: null };
   #dkim: () => Promise<DkimOutcome> = async () => ({ results: [], uncheckedCount: 0 });
   #arc: (() => Promise<ArcResult>) | null = null;
 
-  constructor(options: AuthenticationOptions, transaction: InboundTransaction, prepared: Prepared) {
+  constructor(
+    options: AuthenticationOptions,
+    transaction: InboundTransaction,
+    prepared: Prepared,
+    ownDomains: ReadonlySet<string>,
+  ) {
     this.#options = options;
     this.#transaction = transaction;
     this.#prepared = prepared;
+    this.#ownDomains = ownDomains;
     const { dns } = prepared;
     this.#message = new SignedMessage((header, body) => {
       this.#header = header;
@@ -157,7 +168,10 @@ class Checks implements SenderChecks {
         spf === null
           ? null
           : await checkDmarc({ dns, from: authorDomains(this.#header), spf, dkim: dkim.results });
-      return this.#verdict({ dkim, arc, spf, reverse, dmarc });
+      const { limit } = this.#header;
+      // There may be another author where nobody looked.
+      const known = dmarc === null || limit === null ? dmarc : { ...dmarc, ...cannotBeChecked(limit) };
+      return this.#verdict({ dkim, arc, spf, reverse, dmarc: known });
     } finally {
       clearTimeout(timer);
     }
@@ -195,12 +209,19 @@ class Checks implements SenderChecks {
         `The message has an Authentication-Results field in the name of ${this.#options.hostname}, which only this server may write`,
       );
     if (policy.dmarc === 'report') return accept;
-    if (this.#header.limit !== null)
-      return refuse('5.6.0', `The sender of this message cannot be checked: ${this.#header.limit}`);
+    // Kept, and not among the mail that is believed.
+    if (this.#header.limit !== null) return { kind: 'junk' };
     if (dmarc.result !== 'fail' || dmarc.policy === null || dmarc.policy === 'none') return accept;
+    if (this.#isFromThisMachine(dmarc)) return accept;
     if (dmarc.policy === 'quarantine' || policy.dmarc === 'junk' || softenedBy !== null)
       return { kind: 'junk' };
     return refuse('5.7.26', refusalText(dmarc, spf, dkim));
+  }
+
+  /** Programs on this machine write in the name of its domains, and no record names 127.0.0.1. */
+  #isFromThisMachine({ authorDomains }: DmarcResult): boolean {
+    const { address } = this.#transaction.peer;
+    return isLoopback(address) && authorDomains.every((domain) => this.#ownDomains.has(domain));
   }
 
   /** The last sealer of a chain that holds, where it is one that is trusted here. */
@@ -228,6 +249,8 @@ interface Found {
   readonly reverse: ReverseName | null;
   readonly dmarc: DmarcResult | null;
 }
+
+const cannotBeChecked = (reason: string) => ({ result: 'permerror', reason }) as const;
 
 const accept: Disposition = { kind: 'accept' };
 

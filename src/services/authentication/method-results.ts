@@ -16,7 +16,7 @@ export const reverseResult = ({ result, reason, name }: ReverseName, address: st
   properties: [property('policy', 'iprev', address)],
 });
 
-/** @source RFC 8601 §2.7.2 */
+/** The domain alone: a receipt shows results to others, and the sender's address only when that is asked for. @source RFC 8601 §2.7.2 */
 export const spfResult = (
   { result, reason, identity }: SpfResult,
   { mailFrom, helo }: Pick<InboundTransaction, 'mailFrom' | 'helo'>,
@@ -25,7 +25,9 @@ export const spfResult = (
   result,
   reason,
   properties: [
-    identity === 'mailfrom' ? property('smtp', 'mailfrom', mailFrom) : property('smtp', 'helo', helo),
+    identity === 'mailfrom'
+      ? property('smtp', 'mailfrom', mailFrom.slice(mailFrom.lastIndexOf('@') + 1))
+      : property('smtp', 'helo', helo),
   ],
 });
 

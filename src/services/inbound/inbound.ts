@@ -1,6 +1,7 @@
 import { concat } from '#base/bytes';
 import type { Clock, Random } from '#base/clock';
 import { FengniError } from '#base/errors';
+import { toAscii } from '#base/idna';
 import type { Logger } from '#base/logger';
 import {
   type AcceptedRecipient,
@@ -172,7 +173,7 @@ export const createInbound = (options: InboundOptions): Inbound => {
       (isLocal ? transaction.msgSalt : null) ?? undefined,
     );
     const parser = createParser();
-    const checks = isLocal ? null : (authentication?.begin(transaction) ?? null);
+    const checks = isLocal ? null : (authentication?.begin(transaction, domainsOf(recipients)) ?? null);
     const read = (octets: Uint8Array): void => {
       parser.write(octets);
       checks?.write(octets);
@@ -389,6 +390,15 @@ export const createInbound = (options: InboundOptions): Inbound => {
 
   return { sender, recipient, begin };
 };
+
+/** In A-labels; `Postmaster` may come without. */
+const domainsOf = (recipients: readonly AcceptedRecipient[]): Set<string> =>
+  new Set(
+    recipients.flatMap(({ address }) => {
+      const domain = address.slice(address.lastIndexOf('@') + 1);
+      return domain === address ? [] : [toAscii(domain) ?? domain.toLowerCase()];
+    }),
+  );
 
 /** `unix` for a Unix socket: nobody's address. */
 const peerEvidence = ({ address, port, name, via }: InboundTransaction['peer'], reverse: string | null) => ({

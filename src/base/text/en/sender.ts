@@ -4,7 +4,7 @@ export const sender = {
   'sender.field.not-proven': 'not proven',
   'sender.field.unknown': 'unknown',
   'sender.not-checked':
-    'not checked: it came from this machine or a peer of [limits] trusted, and nobody had signed it',
+    'not checked: it came from a program on this machine or a relay of its own, and nobody had signed it',
   'sender.reason': '{text}: {reason}',
   'sender.spf.pass': '{domain} lets this peer send for it (SPF)',
   'sender.spf.fail': '{domain} says that this peer does not send for it (SPF)',

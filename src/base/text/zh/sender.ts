@@ -5,7 +5,7 @@ export const sender: Translation<typeof english> = {
   'sender.field.proven': '已证实',
   'sender.field.not-proven': '未证实',
   'sender.field.unknown': '无法检查',
-  'sender.not-checked': '未检查：来自本机或 [limits] trusted 中的对端，且无人签名',
+  'sender.not-checked': '未检查：来自本机程序或自己的中继，且无人签名',
   'sender.reason': '{text}：{reason}',
   'sender.spf.pass': '{domain} 允许该对端代其发信（SPF）',
   'sender.spf.fail': '{domain} 表示该对端并不代其发信（SPF）',
