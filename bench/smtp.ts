@@ -1,35 +1,38 @@
 /**
  * Mail in by SMTP: `fengni serve` beside Postfix + Dovecot, in turns on the same disk. bench/README.md says how to repeat and read it.
  *
- *     npm run bench -- smtp [--quick] [--record]
- *       [--sizes 2048,50000,1048576] [--sessions 1,10,50,200] [--tls none,starttls] [--connection many,one]
- *       [--rounds 2] [--seconds 3] [--messages 20000] [--pipelining] [--peers postfix-dovecot] [--folder DIR] [--profile mx,writer]
+ *     npm run bench -- smtp [--auth] [--quick] [--record]
+ *       [--sizes 2048,50000,1048576] [--sessions 1,10,50,200] [--tls none,starttls,implicit] [--connection many,one]
+ *       [--signatures 1,5] [--rounds 1] [--seconds 2] [--messages 20000] [--minutes 15] [--pipelining] [--peers postfix-dovecot] [--folder DIR] [--profile mx,writer]
  *
  * A round ends when every message that was answered with 250 is in the mailbox. Then all of them are read back, and the SHA-256 of each
  * original is compared: a row is printed only with its verified count, and a message that is missing or another ends the bench.
  */
-import { type ChildProcess, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { startFengni } from './peers/fengni.ts';
-import { cpuOf, machineCpu, type Peer } from './peers/peer.ts';
+import type { Peer } from './peers/peer.ts';
 import { startPostfixDovecot } from './peers/postfix-dovecot.ts';
-import { loadMessages } from './support/load-message.ts';
 import { profileSummary } from './support/profile-summary.ts';
-import type { LoadResult, LoadTask } from './support/smtp-load.ts';
+import { type SignedLoad, startSignedLoad } from './support/signed-load.ts';
+import { type Cell, CouldNot, fixed, runRound, sum, syncMs, Tally } from './support/smtp-round.ts';
 
 const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
+    auth: { type: 'boolean', default: false },
     record: { type: 'boolean', default: false },
-    sizes: { type: 'string', default: '2048,50000,1048576' },
-    sessions: { type: 'string', default: '1,10,50,200' },
+    sizes: { type: 'string' },
+    sessions: { type: 'string' },
     tls: { type: 'string', default: 'none,starttls,implicit' },
     connection: { type: 'string', default: 'many,one' },
-    rounds: { type: 'string', default: '2' },
-    seconds: { type: 'string', default: '3' },
+    signatures: { type: 'string' },
+    rounds: { type: 'string' },
+    seconds: { type: 'string' },
+    minutes: { type: 'string', default: '15' },
     messages: { type: 'string', default: '20000' },
     pipelining: { type: 'boolean', default: false },
     peers: { type: 'string', default: 'postfix-dovecot' },
@@ -37,20 +40,14 @@ const { values } = parseArgs({
     profile: { type: 'string', default: '' },
   },
 });
-const rounds = Number(values.rounds);
-/** after the last message: work that the answer did not wait for belongs to the messages too */
-const settleMs = 700;
-/** messages of a connection where it carries many: servers have limits */
-const manyMessages = 1_000;
-/** octets of one round at most: they are read back */
-const roundBytesMax = 400 * 2 ** 20;
-
-interface Cell {
-  sizeBytes: number;
-  sessions: number;
-  tls: LoadTask['tls'];
-  connection: 'one' | 'many';
-}
+/** Few rows can have more time each. */
+const isWhole = !values.quick && !values.auth && values.sizes === undefined;
+const rounds = Number(values.rounds ?? (isWhole ? 1 : 2));
+const secondsMax = Number(values.seconds ?? (isWhole ? 2 : 3));
+const sizes = values.sizes ?? (values.auth ? '2048,50000' : '2048,50000,1048576');
+const sessionCounts = values.sessions ?? (values.auth ? '10,50' : '1,10,50,200');
+/** no row is begun after that */
+const endsAt = performance.now() + Number(values.minutes) * 60_000;
 
 interface Goal {
   rate: number;
@@ -84,10 +81,10 @@ const quick: Cell[] = [
 ];
 const list = (text: string): string[] => text.split(',').filter((word) => word !== '');
 const chosen = (): Cell[] =>
-  list(values.sizes).flatMap((sizeBytes) =>
+  list(sizes).flatMap((sizeBytes) =>
     list(values.connection).flatMap((connection) =>
       list(values.tls).flatMap((tls) =>
-        list(values.sessions).map((sessions) => ({
+        list(sessionCounts).map((sessions) => ({
           sizeBytes: Number(sizeBytes),
           sessions: Number(sessions),
           tls: tls as Cell['tls'],
@@ -102,144 +99,11 @@ const tell = (line: string): void => {
   lines.push(line);
   process.stdout.write(`${line}\n`);
 };
-const fixed = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
-const at = (sorted: readonly number[] | Float64Array, share: number): number =>
-  sorted[Math.floor(share * (sorted.length - 1))] ?? 0;
-
-/** Rounds of one server in one cell. */
-class Tally {
-  messages = 0;
-  connections = 0;
-  /** until the last 250, and until the last was in the mailbox */
-  acceptedMs = 0;
-  deliveredMs = 0;
-  cpuMs = 0;
-  readonly byProcess = new Map<string, number>();
-  /** CPU of whatever else ran, over the time: cores */
-  otherCores: number[] = [];
-  delaysMs: number[] = [];
-  readonly faults = new Map<string, number>();
-
-  get perSecond(): number {
-    return (1_000 * this.messages) / this.deliveredMs;
-  }
-  get acceptedPerSecond(): number {
-    return (1_000 * this.messages) / this.acceptedMs;
-  }
-  get cpuMsEach(): number {
-    return this.cpuMs / this.messages;
-  }
-  delay(share: number): number {
-    return at(
-      this.delaysMs.sort((a, b) => a - b),
-      share,
-    );
-  }
-}
-
-const sum = (of: Iterable<number>): number => [...of].reduce((total, each) => total + each, 0);
-const asked = (client: ChildProcess, task: LoadTask): Promise<LoadResult> =>
-  new Promise((resolve, reject) => {
-    const ended = (): void => reject(new Error('the load program ended'));
-    client.once('exit', ended);
-    client.once('message', (result) => {
-      client.off('exit', ended);
-      resolve(result as LoadResult);
-    });
-    client.send(task);
-  });
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-let roundNumber = 0;
-
-const round = async (client: ChildProcess, peer: Peer, cell: Cell, tally: Tally): Promise<void> => {
-  const port = peer.port(cell.tls);
-  if (typeof port !== 'number') throw new Error(port.none);
-  roundNumber += 1;
-  const tag = `r${roundNumber}p${process.pid}`;
-  const to = peer.address(tag);
-  const messagesMax = Math.min(
-    Number(values.messages),
-    Math.max(cell.sessions, Math.floor(roundBytesMax / cell.sizeBytes)),
-  );
-  const cpuBefore = cpuOf(peer.pids);
-  const machineBefore = machineCpu();
-  const begun = performance.now();
-  const result = await asked(client, {
-    port,
-    to,
-    tag,
-    sizeBytes: cell.sizeBytes,
-    sessions: cell.sessions,
-    messagesPerConnection: cell.connection === 'one' ? 1 : manyMessages,
-    tls: cell.tls,
-    pipelining: values.pipelining,
-    messagesMax,
-    secondsMax: Number(values.seconds),
-  });
-  const count = result.acknowledged.length;
-  if (count === 0) throw new Error(`${peer.name} took no message: ${JSON.stringify(result.faults)}`);
-  const deliveredMs = await peer.delivered(tag, count);
-  await pause(settleMs);
-  const tookMs = performance.now() - begun;
-  const cpu = cpuOf(peer.pids);
-  const machine = machineCpu() - machineBefore;
-  let cpuMs = 0;
-  for (const [name, used] of cpu) {
-    const spent = used - (cpuBefore.get(name) ?? 0);
-    // A process that ended took its time along into its parent's.
-    tally.byProcess.set(name, (tally.byProcess.get(name) ?? 0) + spent);
-    cpuMs += spent;
-  }
-  for (const [name, used] of cpuBefore) if (!cpu.has(name)) cpuMs -= used;
-
-  const expected = new Set<string>();
-  const messages = loadMessages(tag, to, cell.sizeBytes);
-  for (const number of result.acknowledged) expected.add(messages.sha256(number));
-  let strange = 0;
-  for (const hash of await peer.readBack(tag)) if (!expected.delete(hash)) strange += 1;
-  // A message whose 250 did not arrive may be there all the same; each of those was counted as a fault.
-  const unanswered = sum(Object.values(result.faults));
-  if (expected.size > 0 || strange > unanswered)
-    throw new Error(
-      `${peer.name}: ${expected.size} of ${count} acknowledged messages are missing or other octets, ${strange} are there that were not sent so or twice`,
-    );
-
-  tally.messages += count;
-  tally.connections += result.connections;
-  tally.acceptedMs += result.lastMs - result.beganMs;
-  tally.deliveredMs += Math.max(deliveredMs, result.lastMs) - result.beganMs;
-  // Fengni’s are there with their 250: its `delivered` comes a channel’s delay later.
-  if (peer.name === 'Fengni') tally.deliveredMs = tally.acceptedMs;
-  tally.cpuMs += cpuMs;
-  tally.otherCores.push(Math.max(0, (machine - cpuMs - result.cpuMs) / tookMs));
-  tally.delaysMs.push(...result.delaysMs);
-  for (const [what, times] of Object.entries(result.faults))
-    tally.faults.set(what, (tally.faults.get(what) ?? 0) + times);
-};
-
-/** fdatasync of a 2 KB append on the same disk, ms p50: what one message costs that waits for the disk once. */
-const syncMs = (folder: string): number => {
-  const file = path.join(folder, 'probe');
-  const fd = fs.openSync(file, 'w');
-  const block = Buffer.alloc(2_048, 1);
-  const times = Array.from({ length: 100 }, () => {
-    fs.writeSync(fd, block);
-    const begun = performance.now();
-    fs.fdatasyncSync(fd);
-    return performance.now() - begun;
-  });
-  fs.closeSync(fd);
-  fs.rmSync(file);
-  return at(
-    times.sort((a, b) => a - b),
-    0.5,
-  );
-};
 
 const base = fs.mkdtempSync(path.join(values.folder, 'fengni-bench-smtp-'));
 fs.chmodSync(base, 0o755);
 const running: Peer[] = [];
+let signed: SignedLoad | null = null;
 const client = fork(path.join(import.meta.dirname, 'support/smtp-load.ts'), { serialization: 'advanced' });
 let isStopping = false;
 const stopAll = async (): Promise<void> => {
@@ -248,15 +112,16 @@ const stopAll = async (): Promise<void> => {
   client.removeAllListeners('exit');
   client.kill();
   for (const peer of running) await peer.stop();
+  signed?.dns.kill();
 };
 process.on('exit', () => fs.rmSync(base, { recursive: true, force: true, maxRetries: 5 }));
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.once(signal, () => void stopAll().finally(() => process.exit(3)));
 
 const about = (): void => {
-  tell('# SMTP in\n');
+  tell(values.auth ? '# SMTP in, senders checked\n' : '# SMTP in\n');
   tell(
-    `${new Date().toISOString().slice(0, 16)}Z, ${os.cpus().length} × ${os.cpus()[0]?.model.trim()}, Linux ${os.release()}, ${(os.totalmem() / 2 ** 30).toFixed(0)} GiB; load before: ${os.loadavg()[0]?.toFixed(1)}; disk of ${path.resolve(values.folder)}: fdatasync of 2 KB ${fixed(syncMs(base))} ms p50; ${rounds} rounds a server and row in turns, each at most ${values.seconds} s or ${values.messages} messages; ${values.pipelining ? 'PIPELINING' : 'one command at a time'}`,
+    `${new Date().toISOString().slice(0, 16)}Z, ${os.cpus().length} × ${os.cpus()[0]?.model.trim()}, Linux ${os.release()}, ${(os.totalmem() / 2 ** 30).toFixed(0)} GiB; load before: ${os.loadavg()[0]?.toFixed(1)}; disk of ${path.resolve(values.folder)}: fdatasync of 2 KB ${fixed(syncMs(base))} ms p50; ${rounds} rounds a server and row in turns, each at most ${secondsMax} s or ${values.messages} messages; ${values.pipelining ? 'PIPELINING' : 'one command at a time'}`,
   );
 };
 
@@ -287,25 +152,75 @@ const goalText = (goal: Goal | null, ours: Tally, theirs: Tally | null, sync: nu
 
 const notes: string[] = [];
 
+const load = {
+  client,
+  seconds: secondsMax,
+  messages: Number(values.messages),
+  pipelining: values.pipelining,
+};
+
 /** What is compiled, opened and cached once is no part of what is measured. */
-const warmUp = async (): Promise<void> => {
+const warmUp = async (signed: SignedLoad | null): Promise<void> => {
   const cells: Cell[] = [
     { sizeBytes: 2_048, sessions: 50, tls: 'none', connection: 'many' },
     { sizeBytes: 50_000, sessions: 10, tls: 'starttls', connection: 'many' },
   ];
-  for (const cell of cells) for (const peer of running) await round(client, peer, cell, new Tally());
+  for (const cell of cells) for (const peer of running) await runRound(load, peer, cell, new Tally());
+  if (signed === null) return;
+  const [cell] = cells;
+  for (const peer of running)
+    if (cell !== undefined) await runRound(load, peer, cell, new Tally(), { load: signed, signatures: 5 });
 };
 
+/** A server that cannot do a row says why, and is left alone with it; whatever was answered with 250 and is not there ends the bench. */
+const turns = async (
+  tallies: ReadonlyMap<Peer, readonly [Tally, ...unknown[]]>,
+  run: (peer: Peer) => Promise<void>,
+) => {
+  const unable = new Map<Peer, string>();
+  for (let turn = 0; turn < rounds; turn++)
+    for (const peer of tallies.keys()) {
+      if (unable.has(peer)) continue;
+      try {
+        await run(peer);
+      } catch (error) {
+        if (!(error instanceof CouldNot)) throw error;
+        unable.set(peer, error.message);
+      }
+    }
+  return unable;
+};
+
+const noteFaults = (row: string, peer: Peer, tally: Tally): void => {
+  if (tally.faults.size === 0) return;
+  const faults = [...tally.faults].map(([what, times]) => `${times} × ${what}`).join('; ');
+  notes.push(`${row}, ${peer.name}: ${faults}`);
+};
+const noteRoles = (row: string, ours: Tally): void => {
+  const roles = [...ours.byProcess]
+    .filter(([, ms]) => ms / ours.messages >= 0.005)
+    .sort(([, a], [, b]) => b - a)
+    .map(([name, ms]) => `${name} ${fixed(ms / ours.messages)}`);
+  notes.push(`${row}, Fengni’s CPU ms/msg by role: ${roles.join(', ')}`);
+};
+const mean = (of: readonly number[]): string => (sum(of) / of.length).toFixed(2);
+
 const measure = async (cell: Cell): Promise<void> => {
-  const tallies = new Map(running.map((peer) => [peer, new Tally()] as const));
+  const tallies = new Map(running.map((peer) => [peer, [new Tally()]] as const));
   const sync = syncMs(base);
-  for (let turn = 0; turn < rounds; turn++) {
-    for (const [peer, tally] of tallies) await round(client, peer, cell, tally);
-  }
-  const [ours, theirs = null] = [...tallies.values()];
-  if (ours === undefined) return;
+  const unable = await turns(tallies, (peer) =>
+    runRound(load, peer, cell, tallies.get(peer)?.[0] ?? new Tally()),
+  );
   const cells: string[] = [String(cell.sizeBytes), String(cell.sessions), cell.tls, cell.connection];
-  for (const [peer, tally] of tallies) {
+  const row = cells.join(' ');
+  for (const [peer, [tally]] of tallies) {
+    noteFaults(row, peer, tally);
+    const why = unable.get(peer);
+    if (why !== undefined) {
+      notes.push(`${row}, ${peer.name}: ${why}`);
+      cells.push('could not', '', '', '', String(tally.messages));
+      continue;
+    }
     const accepted = fixed(tally.acceptedPerSecond);
     const stored = fixed(tally.perSecond);
     cells.push(
@@ -315,54 +230,162 @@ const measure = async (cell: Cell): Promise<void> => {
       fixed(tally.delay(0.99)),
       String(tally.messages),
     );
-    if (tally.faults.size > 0)
-      notes.push(
-        `${cells.slice(0, 4).join(' ')}, ${peer.name}: ${[...tally.faults].map(([what, times]) => `${times} × ${what}`).join('; ')}`,
-      );
   }
-  if (theirs !== null)
-    cells.push(fixed(ours.perSecond / theirs.perSecond), fixed(theirs.cpuMsEach / ours.cpuMsEach));
-  const other = [...tallies.values()].flatMap(({ otherCores }) => otherCores);
+  const able = [...tallies].map(([peer, [tally]]) => (unable.has(peer) ? null : tally));
+  const [ours = null, theirs = null] = able;
+  if (running.length > 1) {
+    const isBoth = ours !== null && theirs !== null;
+    cells.push(
+      isBoth ? fixed(ours.perSecond / theirs.perSecond) : '',
+      isBoth ? fixed(theirs.cpuMsEach / ours.cpuMsEach) : '',
+    );
+  }
   cells.push(
-    ...goalText(goalOf(cell), ours, theirs, sync),
-    (sum(other) / other.length).toFixed(2),
+    ...(ours === null ? ['', ''] : goalText(goalOf(cell), ours, theirs, sync)),
+    mean(able.flatMap((tally) => tally?.otherCores ?? [])),
     os.loadavg()[0]?.toFixed(1) ?? '',
   );
   tell(`| ${cells.join(' | ')} |`);
-  const roles = [...ours.byProcess]
-    .filter(([, ms]) => ms / ours.messages >= 0.005)
-    .sort(([, a], [, b]) => b - a)
-    .map(([name, ms]) => `${name} ${fixed(ms / ours.messages)}`);
-  notes.push(`${cells.slice(0, 4).join(' ')}, Fengni’s CPU ms/msg by role: ${roles.join(', ')}`);
+  if (ours !== null) noteRoles(row, ours);
 };
+
+/** DESIGN §6 and the share of the rate that is to be left. */
+const checkedGoal = { cpuMs: 1, share: 0.6 };
+
+const checkedHeader = (): void => {
+  const columns = ['octets', 'signatures', 'sessions'];
+  for (const { name } of running)
+    columns.push(
+      `${name} msg/s checked`,
+      'unchecked',
+      'share',
+      'CPU ms/msg checked',
+      'unchecked',
+      'p50 ms',
+      'p99 ms',
+      'verified, all passed',
+    );
+  if (running.length > 1) columns.push('rate ×', 'CPU ÷');
+  columns.push('goal', 'reached', 'other CPU, cores', 'load');
+  tell(`| ${columns.join(' | ')} |\n|${' --- |'.repeat(columns.length)}`);
+};
+
+/** Signed mail of a sender whom DNS knows, and as many octets without signatures that nobody is asked about, in turns. */
+const measureChecked = async (
+  signed: SignedLoad,
+  sizeBytes: number,
+  sessions: number,
+  signatures: number,
+) => {
+  const cell: Cell = { sizeBytes, sessions, tls: 'none', connection: 'many' };
+  const whole = sizeBytes + (await signed.sizeOf(signatures));
+  const unsigned: Cell = { ...cell, sizeBytes: whole };
+  const tallies = new Map(running.map((peer) => [peer, [new Tally(), new Tally()]] as const));
+  const unable = await turns(tallies, async (peer) => {
+    const [checked, unchecked] = tallies.get(peer) ?? [];
+    if (checked === undefined || unchecked === undefined) return;
+    await runRound(load, peer, unsigned, unchecked);
+    await runRound(load, peer, cell, checked, { load: signed, signatures });
+  });
+  const cells: string[] = [String(whole), String(signatures), String(sessions)];
+  const row = `${whole} octets, ${signatures} signatures, ${sessions} sessions`;
+  for (const [peer, [checked, unchecked]] of tallies) {
+    noteFaults(row, peer, checked);
+    noteFaults(`${row}, unchecked`, peer, unchecked);
+    const why = unable.get(peer);
+    if (why !== undefined) {
+      notes.push(`${row}, ${peer.name}: ${why}`);
+      cells.push('could not', '', '', '', '', '', '', String(checked.messages));
+      continue;
+    }
+    cells.push(
+      fixed(checked.perSecond),
+      fixed(unchecked.perSecond),
+      `${((100 * checked.perSecond) / unchecked.perSecond).toFixed(0)} %`,
+      fixed(checked.cpuMsEach),
+      fixed(unchecked.cpuMsEach),
+      fixed(checked.delay(0.5)),
+      fixed(checked.delay(0.99)),
+      String(checked.messages),
+    );
+  }
+  const able = [...tallies].map(([peer, pair]) => (unable.has(peer) ? null : pair));
+  const [ours = null, theirs = null] = able;
+  if (running.length > 1) {
+    const isBoth = ours !== null && theirs !== null;
+    cells.push(
+      isBoth ? fixed(ours[0].perSecond / theirs[0].perSecond) : '',
+      isBoth ? fixed(theirs[0].cpuMsEach / ours[0].cpuMsEach) : '',
+    );
+  }
+  if (ours === null) cells.push('', '');
+  else {
+    const share = ours[0].perSecond >= checkedGoal.share * ours[1].perSecond;
+    const cpu = ours[0].cpuMsEach <= checkedGoal.cpuMs;
+    cells.push(
+      `≥ ${100 * checkedGoal.share} %${sizeBytes === 2_048 ? `, ≤ ${checkedGoal.cpuMs} ms` : ''}`,
+      [share, ...(sizeBytes === 2_048 ? [cpu] : [])].map((isMet) => (isMet ? 'yes' : 'no')).join(', '),
+    );
+    noteRoles(`${row}, checked`, ours[0]);
+    noteRoles(`${row}, unchecked`, ours[1]);
+  }
+  cells.push(
+    mean(able.flatMap((pair) => (pair ?? []).flatMap(({ otherCores }) => otherCores))),
+    os.loadavg()[0]?.toFixed(1) ?? '',
+  );
+  tell(`| ${cells.join(' | ')} |`);
+};
+
+const checkedRows = async (signed: SignedLoad): Promise<void> => {
+  checkedHeader();
+  for (const sizeBytes of values.quick ? ['2048'] : list(sizes))
+    for (const sessions of values.quick ? ['50'] : list(sessionCounts))
+      for (const signatures of list(values.signatures ?? '1,5')) {
+        const isOver = performance.now() > endsAt;
+        if (isOver) notes.push(`${sizeBytes} octets, ${sessions} sessions: not run, the time was over`);
+        else await measureChecked(signed, Number(sizeBytes), Number(sessions), Number(signatures));
+      }
+};
+
+const plainRows = async (): Promise<void> => {
+  header();
+  for (const cell of values.quick ? quick : chosen()) {
+    const row = `${cell.sizeBytes} ${cell.sessions} ${cell.tls} ${cell.connection}`;
+    if (performance.now() > endsAt) notes.push(`${row}: not run, the time was over`);
+    else await measure(cell);
+  }
+};
+
+const howChecked =
+  'A message is signed before it is sent (RSA-2048, relaxed/relaxed; with several signatures two of the author’s domain, two of a provider, one of a list); who sends is said by XCLIENT once a connection, so that SPF, the reverse name and DMARC concern an address that is not loopback, and DNS answers from a process of its own on loopback, kept by all for its TTL. Unchecked: as many octets without a signature, of a peer whose address says nothing (Fengni), without milters (Postfix). Checked messages are read back with Authentication-Results, where SPF, DMARC and every signature must have passed; one that did not ends the bench.';
 
 try {
   about();
   const fengniFolder = path.join(base, 'fengni');
   fs.mkdirSync(fengniFolder);
-  running.push(await startFengni(fengniFolder, list(values.profile)));
+  signed = values.auth ? await startSignedLoad() : null;
+  const resolver = signed?.resolver ?? null;
+  running.push(
+    await startFengni(fengniFolder, list(values.profile), resolver === null ? null : `${resolver}:53`),
+  );
   for (const name of list(values.peers)) {
     if (name === 'none') continue;
     if (name !== 'postfix-dovecot') throw new Error(`no such peer: ${name}`);
     const folder = path.join(base, name);
     fs.mkdirSync(folder);
-    const peer = await startPostfixDovecot(folder);
+    const peer = await startPostfixDovecot(folder, resolver);
     if ('couldNotRun' in peer)
       tell(`\n**Postfix + Dovecot could not run**: ${peer.couldNotRun}. No ratio is given.`);
     else running.push(peer);
   }
-  await warmUp();
+  await warmUp(signed);
   tell('');
-  header();
-  for (const cell of values.quick ? quick : chosen()) {
-    const closed = running.map((peer) => peer.port(cell.tls)).find((port) => typeof port !== 'number');
-    if (closed === undefined) await measure(cell);
-    else if (!notes.includes(`${cell.tls}: not run. ${closed.none}.`))
-      notes.push(`${cell.tls}: not run. ${closed.none}.`);
-  }
+  if (signed === null) await plainRows();
+  else await checkedRows(signed);
   tell(
     '\nA rate counts until the last message lies in the mailbox (accepted: until the last 250). p50 and p99 are from the first octet of a message’s content to its 250. CPU is that of all processes of a server, from before the first connection to 0.7 s after the last message: utime + stime + cutime + cstime of /proc over their process trees, so that short-lived children count. Verified: read back after each round (Fengni over IMAP, Maildir as files), the SHA-256 of every acknowledged original found once.\n',
   );
+  if (signed !== null) tell(`${howChecked}\n`);
   for (const note of notes) tell(`- ${note}`);
   for (const { name, about: text } of running) tell(`\n## ${name}\n\n${text}`);
   await stopAll();
@@ -374,7 +397,7 @@ try {
     const file = path.join(
       import.meta.dirname,
       'results',
-      `smtp-${new Date().toISOString().slice(0, 10)}.md`,
+      `smtp${values.auth ? '-auth' : ''}-${new Date().toISOString().slice(0, 10)}.md`,
     );
     fs.writeFileSync(file, `${lines.join('\n')}\n`);
     process.stderr.write(`${file}\n`);

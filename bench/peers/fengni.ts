@@ -1,11 +1,11 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import tls from 'node:tls';
 import { services } from '../../src/app/config/services.ts';
 import { firstField } from '../support/load-message.ts';
-import { type Peer, until } from './peer.ts';
+import { type Peer, type ReadBack, until } from './peer.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const stopMsMax = 30_000;
@@ -14,8 +14,13 @@ const stopMsMax = 30_000;
  * `fengni serve` with its defaults in a folder of its own, on free loopback ports.
  *
  * @param profile roles whose CPU profiles are written into `folder`/profiles when it stops
+ * @param resolver who is asked about senders; null: only what needs no DNS is checked of a peer on loopback
  */
-export const startFengni = async (folder: string, profile: readonly string[]): Promise<Peer> => {
+export const startFengni = async (
+  folder: string,
+  profile: readonly string[],
+  resolver: string | null = null,
+): Promise<Peer> => {
   const data = path.join(folder, 'data');
   const config = path.join(folder, 'fengni.toml');
   const profiles = path.join(folder, 'profiles');
@@ -26,6 +31,8 @@ export const startFengni = async (folder: string, profile: readonly string[]): P
   listen.push('[listen.smtp-tls]\nservice = "smtp"\ntls = "implicit"\nport = 0\n');
   // The load comes from a relay: the others in the same run check no senders either.
   listen.push('[authentication]\nexempt = ["127.0.0.0/8"]\n');
+  if (resolver !== null)
+    listen.push(`[dns]\nresolvers = ["${resolver}"]\n[smtp]\nxclient_from = ["127.0.0.0/8"]\n`);
   fs.writeFileSync(config, listen.join(''));
   const log = fs.openSync(path.join(folder, 'log'), 'w');
   const hook = profile.length === 0 ? [] : ['--import', path.join(root, 'bench/support/profile-roles.mjs')];
@@ -54,6 +61,7 @@ export const startFengni = async (folder: string, profile: readonly string[]): P
     about: about(),
     address: () => 'admin@fengni.test',
     port: (mode) => (mode === 'implicit' ? ports['smtp-tls'] : ports.smtp),
+    ...(resolver === null ? {} : { checkedPort: ports.smtp }),
     // Whoever asks sees a message from its 250 on.
     delivered: async () => performance.timeOrigin + performance.now(),
     readBack: async () => {
@@ -65,7 +73,7 @@ export const startFengni = async (folder: string, profile: readonly string[]): P
         afterUid: lastUid,
       });
       lastUid = Math.max(lastUid, read.lastUid);
-      return read.hashes;
+      return read.messages;
     },
     pids: [child.pid ?? 0],
     stop: async () => {
@@ -112,7 +120,7 @@ const readMailbox = (options: {
   user: string;
   password: string;
   afterUid: number;
-}): Promise<{ hashes: string[]; lastUid: number }> =>
+}): Promise<{ messages: ReadBack[]; lastUid: number }> =>
   new Promise((resolve, reject) => {
     const { port, ca, user, password, afterUid } = options;
     const socket = tls.connect({ port, host: '127.0.0.1', ca, servername: 'localhost' });
@@ -121,7 +129,7 @@ const readMailbox = (options: {
     socket.write(
       `a LOGIN ${user} "${password}"\r\nb EXAMINE INBOX\r\nc UID FETCH ${afterUid + 1}:* (UID BODY.PEEK[])\r\n`,
     );
-    const hashes: string[] = [];
+    const messages: ReadBack[] = [];
     let lastUid = afterUid;
     let held: Buffer[] = [];
     let heldBytes = 0;
@@ -147,7 +155,7 @@ const readMailbox = (options: {
           const uid = Number(/UID (\d+)/.exec(line)?.[1]);
           // `n:*` gives the last message also when it is before n.
           if (uid > afterUid) {
-            hashes.push(originalHash(all.subarray(end + 2, end + 2 + length)));
+            messages.push(readBack(all.subarray(end + 2, end + 2 + length)));
             lastUid = Math.max(lastUid, uid);
           }
           at = end + 2 + length;
@@ -160,7 +168,7 @@ const readMailbox = (options: {
           return;
         }
         if (!line.startsWith('c OK')) continue;
-        resolve({ hashes, lastUid });
+        resolve({ messages, lastUid });
         socket.destroy();
         return;
       }
@@ -169,12 +177,10 @@ const readMailbox = (options: {
     });
   });
 
-/** Of what stands from the load's first field on. */
-const originalHash = (message: Buffer): string => {
+/** The original is what stands from the load's first field on. */
+const readBack = (message: Buffer): ReadBack => {
   const start = message.indexOf(`\r\n${firstField}`);
   return start === -1
-    ? 'not a message of the load'
-    : createHash('sha256')
-        .update(message.subarray(start + 2))
-        .digest('hex');
+    ? { sha256: 'not a message of the load', trace: '' }
+    : { sha256: hash('sha256', message.subarray(start + 2)), trace: message.toString('latin1', 0, start) };
 };

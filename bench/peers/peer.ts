@@ -1,6 +1,14 @@
 import fs from 'node:fs';
 import type { LoadTask } from '../support/smtp-load.ts';
 
+/** A message as it lies in a mailbox. */
+export interface ReadBack {
+  /** of the original, hex */
+  readonly sha256: string;
+  /** what the server wrote above it */
+  readonly trace: string;
+}
+
 /** A mail server that was started for a bench, in a folder of its own. */
 export interface Peer {
   readonly name: string;
@@ -12,8 +20,10 @@ export interface Peer {
   port(tls: LoadTask['tls']): number | { none: string };
   /** Waits until this many messages of a round are in the mailbox; when the last was, in ms since the epoch. */
   delivered(tag: string, count: number): Promise<number>;
-  /** Reads back what is in the mailbox since the last call: SHA-256 (hex) of each original. */
-  readBack(tag: string): Promise<string[]>;
+  /** the port where XCLIENT is believed and senders are checked; absent: the server was started without */
+  readonly checkedPort?: number;
+  /** Reads back what is in the mailbox since the last call. */
+  readBack(tag: string): Promise<ReadBack[]>;
   /** process ids whose trees are the server */
   readonly pids: readonly number[];
   stop(): Promise<void>;

@@ -1,23 +1,29 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { postfixMaster } from '../../test/support/postfix.ts';
 import { firstField } from '../support/load-message.ts';
 import { daemon, freePort, installCommand, installPackages, writeCertificate } from './foreign-server.ts';
-import { type Peer, until } from './peer.ts';
+import { type CheckOfSenders, startCheckOfSenders } from './milters.ts';
+import { type Peer, type ReadBack, until } from './peer.ts';
 
 const packages = ['postfix', 'dovecot-core', 'dovecot-lmtpd'];
+const hostname = 'mail.bench.test';
 const master = '/usr/lib/postfix/sbin/master';
 const dovecot = '/usr/sbin/dovecot';
 
 /**
  * Postfix → LMTP → Dovecot, Maildir, from folders of its own: /etc is neither read nor changed.
  *
+ * @param resolver address of a resolver on port 53 that OpenDKIM and OpenDMARC ask; null: there are none
  * @returns why it could not run, where it could not
  */
-export const startPostfixDovecot = async (folder: string): Promise<Peer | { couldNotRun: string }> => {
+export const startPostfixDovecot = async (
+  folder: string,
+  resolver: string | null = null,
+): Promise<Peer | { couldNotRun: string }> => {
   if (process.getuid?.() !== 0) return { couldNotRun: 'Postfix’s master needs root' };
   const missing = installPackages(packages, isThere);
   if (missing !== null) return { couldNotRun: missing };
@@ -27,13 +33,24 @@ export const startPostfixDovecot = async (folder: string): Promise<Peer | { coul
   for (const name of ['etc', 'queue', 'postfix', 'dovecot', 'mail', 'tls']) fs.mkdirSync(at(name));
   execFileSync('chown', ['postfix', at('postfix')]);
   execFileSync('chown', ['nobody:nogroup', at('mail')]);
-  const [plain, secure] = [await freePort(), await freePort()];
+  const [plain, secure, checked] = [await freePort(), await freePort(), await freePort()];
   writeCertificate(at('tls'));
+  let check: CheckOfSenders | null = null;
+  if (resolver !== null) {
+    const started = await startCheckOfSenders(at('milters'), hostname, resolver);
+    if ('couldNotRun' in started) return started;
+    check = started;
+  }
   const settings = {
     main: mainCf(folder),
     master: postfixMaster([
       `127.0.0.1:${plain} inet n - n - - smtpd`,
       `127.0.0.1:${secure} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes`,
+      ...(check === null
+        ? []
+        : [
+            `127.0.0.1:${checked} inet n - n - - smtpd -o smtpd_authorized_xclient_hosts=127.0.0.0/8 -o smtpd_milters=${check.milters.join(',')}`,
+          ]),
     ]),
     dovecot: dovecotConf(folder),
   };
@@ -44,14 +61,15 @@ export const startPostfixDovecot = async (folder: string): Promise<Peer | { coul
   const lda = daemon(dovecot, ['-F', '-c', at('dovecot.conf')], at('dovecot.out'));
   await lda.up('Dovecot', () => fs.existsSync(at('dovecot/lmtp')));
   // Makes the queue's folders.
-  const check = spawnSync('postfix', ['-c', at('etc'), 'check'], { encoding: 'utf8' });
+  const configured = spawnSync('postfix', ['-c', at('etc'), 'check'], { encoding: 'utf8' });
   const mta = daemon(master, ['-c', at('etc'), '-d'], at('postfix.out'));
   try {
-    if (check.status !== 0) throw new Error(`postfix check: ${check.stderr}`);
+    if (configured.status !== 0) throw new Error(`postfix check: ${configured.stderr}`);
     await mta.up('Postfix', () => answers(plain));
   } catch (error) {
     await mta.stop();
     await lda.stop();
+    await check?.stop();
     throw error;
   }
   const mailbox = (tag: string): string => at('mail', tag, 'new');
@@ -64,9 +82,10 @@ export const startPostfixDovecot = async (folder: string): Promise<Peer | { coul
   };
   return {
     name: 'Postfix + Dovecot',
-    about: about(settings, folder),
+    about: [about(settings, folder), ...(check === null ? [] : [check.about])].join('\n\n'),
     address: (tag) => `${tag}@bench.test`,
     port: (mode) => (mode === 'implicit' ? secure : plain),
+    ...(check === null ? {} : { checkedPort: checked }),
     delivered: (tag, messages) =>
       until(
         `${messages} messages in the Maildir`,
@@ -74,16 +93,17 @@ export const startPostfixDovecot = async (folder: string): Promise<Peer | { coul
         { msMax: 180_000, everyMs: 10 },
       ),
     readBack: async (tag) => {
-      const hashes = fs
+      const messages = fs
         .readdirSync(mailbox(tag))
-        .map((name) => originalHash(fs.readFileSync(path.join(mailbox(tag), name))));
+        .map((name) => readBack(fs.readFileSync(path.join(mailbox(tag), name))));
       fs.rmSync(at('mail', tag), { recursive: true });
-      return hashes;
+      return messages;
     },
-    pids: [mta.pid, lda.pid],
+    pids: [mta.pid, lda.pid, ...(check?.pids ?? [])],
     stop: async () => {
       await mta.stop();
       await lda.stop();
+      await check?.stop();
     },
   };
 };
@@ -108,7 +128,7 @@ command_directory = /usr/sbin
 daemon_directory = /usr/lib/postfix/sbin
 mail_owner = postfix
 setgid_group = postdrop
-myhostname = mail.bench.test
+myhostname = ${hostname}
 mydestination =
 alias_maps =
 local_recipient_maps =
@@ -166,12 +186,11 @@ const about = (settings: { main: string; dovecot: string; master: string }, fold
   ].join('\n\n');
 };
 
-/** Of what stands from the load's first field on; a Maildir has lines that end in LF. */
-const originalHash = (stored: Buffer): string => {
+/** The original is what stands from the load's first field on; a Maildir has lines that end in LF. */
+const readBack = (stored: Buffer): ReadBack => {
   const text = stored.toString('latin1');
   const start = text.indexOf(`\n${firstField}`);
-  if (start === -1) return 'not a message of the load';
-  return createHash('sha256')
-    .update(Buffer.from(text.slice(start + 1).replaceAll('\n', '\r\n'), 'latin1'))
-    .digest('hex');
+  if (start === -1) return { sha256: 'not a message of the load', trace: '' };
+  const original = Buffer.from(text.slice(start + 1).replaceAll('\n', '\r\n'), 'latin1');
+  return { sha256: hash('sha256', original), trace: text.slice(0, start) };
 };

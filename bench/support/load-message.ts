@@ -9,6 +9,8 @@ export interface LoadMessages {
   number(head: Buffer, number: number): void;
   /** what follows every head */
   readonly rest: Buffer;
+  /** what signatures cover: the rest without them */
+  readonly signed: Buffer;
   /** of the whole message, hex */
   sha256(number: number): string;
 }
@@ -22,8 +24,9 @@ const digits = 9;
  * Text in lines of 76, which needs no dot-stuffing: who reads it back compares SHA-256 of the whole.
  *
  * @param tag of letters and digits, another one for each round
+ * @param signatures fields that stand behind the numbers, which they do not cover, so that they are good for every message of a round
  */
-export const loadMessages = (tag: string, to: string, sizeBytes: number): LoadMessages => {
+export const loadMessages = (tag: string, to: string, sizeBytes: number, signatures = ''): LoadMessages => {
   const zeros = '0'.repeat(digits);
   const headText = `${firstField}${tag} ${zeros}\r\nMessage-ID: <${tag}.${zeros}@load.example>\r\n`;
   const places = [headText.indexOf(zeros), headText.lastIndexOf(zeros)];
@@ -42,15 +45,18 @@ export const loadMessages = (tag: string, to: string, sizeBytes: number): LoadMe
     .update(tag)
     .digest('base64');
   const text = fields + random.replace(/.{76}/g, (line) => `${line}\r\n`);
-  const rest = Buffer.from(`${text.slice(0, restBytes - 2)}\r\n`, 'latin1');
-  if (rest.length !== restBytes || text.length < restBytes) throw new Error(`too small: ${sizeBytes} octets`);
+  const signed = `${text.slice(0, restBytes - 2)}\r\n`;
+  if (signed.length !== restBytes || text.length < restBytes)
+    throw new Error(`too small: ${sizeBytes} octets`);
+  const rest = Buffer.from(signatures + signed, 'latin1');
   const own = Buffer.from(headText, 'latin1');
   const number = (head: Buffer, value: number): void => {
     const written = String(value).padStart(digits, '0');
     for (const place of places) head.write(written, place, 'latin1');
   };
   return {
-    sizeBytes,
+    sizeBytes: sizeBytes + signatures.length,
+    signed: Buffer.from(signed, 'latin1'),
     head: () => Buffer.from(own),
     number,
     rest,

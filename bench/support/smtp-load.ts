@@ -9,7 +9,12 @@ export interface LoadTask {
   port: number;
   to: string;
   tag: string;
+  /** without signatures */
   sizeBytes: number;
+  /** fields, made beforehand */
+  signatures: string;
+  /** what XCLIENT says of who sends, or null: the load speaks for itself */
+  xclient: string | null;
   sessions: number;
   /** 1: a new connection for each message */
   messagesPerConnection: number;
@@ -57,7 +62,7 @@ class Load {
   constructor(task: LoadTask, done: (result: LoadResult) => void) {
     this.task = task;
     this.#done = done;
-    this.messages = loadMessages(task.tag, task.to, task.sizeBytes);
+    this.messages = loadMessages(task.tag, task.to, task.sizeBytes, task.signatures);
     this.acknowledged = new Uint32Array(task.messagesMax);
     this.delaysMs = new Float64Array(task.messagesMax);
     this.#running = task.sessions;
@@ -99,7 +104,7 @@ class Load {
   }
 }
 
-type Step = 'greeting' | 'ehlo' | 'starttls' | 'mail' | 'rcpt' | 'data' | 'content' | 'quit';
+type Step = 'greeting' | 'ehlo' | 'starttls' | 'xclient' | 'mail' | 'rcpt' | 'data' | 'content' | 'quit';
 
 /** One session after the other until there is nothing more to send. */
 class Session {
@@ -111,6 +116,8 @@ class Session {
   #step: Step = 'greeting';
   #rest = '';
   #secure = false;
+  /** who sends has been said, or nobody need say it */
+  #introduced = false;
   #number: number | null = null;
   #begunMs = 0;
   #sent = 0;
@@ -135,6 +142,7 @@ class Session {
     this.#rest = '';
     this.#sent = 0;
     this.#secure = mode === 'implicit';
+    this.#introduced = this.#load.task.xclient === null;
     this.#listen(
       mode === 'implicit'
         ? tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, servername: 'localhost' })
@@ -192,7 +200,12 @@ class Session {
         return;
       case 'ehlo':
         if (this.#load.task.tls === 'starttls' && !this.#secure) this.#ask('starttls', 'STARTTLS\r\n');
-        else this.#begin();
+        else if (this.#introduced) this.#begin();
+        else this.#ask('xclient', `XCLIENT ${this.#load.task.xclient}\r\n`);
+        return;
+      case 'xclient':
+        this.#introduced = true;
+        this.#ask('ehlo', 'EHLO load.example\r\n');
         return;
       case 'starttls':
         this.#startTls();

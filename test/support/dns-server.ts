@@ -66,11 +66,15 @@ export interface DnsServerOptions {
   readonly lie?: (query: DnsQuery) => Lie | readonly Lie[] | undefined;
   /** the AD bit of answers */
   readonly authenticData?: boolean;
+  /** 127.0.0.1 */
+  readonly address?: string;
+  /** a free one */
+  readonly wantedPort?: number;
 }
 
 export interface DnsServer {
   readonly port: number;
-  /** `127.0.0.1:PORT`, as `[dns] resolvers` takes it */
+  /** `ADDRESS:PORT`, as `[dns] resolvers` takes it */
   readonly endpoint: string;
   /** what was asked, oldest first */
   readonly queries: readonly DnsQuery[];
@@ -91,9 +95,10 @@ export const startDnsServer = async (options: DnsServerOptions = {}): Promise<Dn
   let lie = options.lie;
   const queries: DnsQuery[] = [];
   const sockets = new Set<net.Socket>();
-  const { udp, tcp, port } = await bindBoth();
+  const address = options.address ?? '127.0.0.1';
+  const { udp, tcp, port } = await bindBoth(address, options.wantedPort ?? 0);
   const other = dgram.createSocket('udp4');
-  other.bind(0, '127.0.0.1');
+  other.bind(0, address);
   await once(other, 'listening');
 
   /** the answers to one question: octets, and whether they come from the other port */
@@ -144,7 +149,7 @@ export const startDnsServer = async (options: DnsServerOptions = {}): Promise<Dn
 
   return {
     port,
-    endpoint: `127.0.0.1:${port}`,
+    endpoint: `${address}:${port}`,
     queries,
     setZone: (zone) => {
       names = zoneByName(zone);
@@ -163,22 +168,25 @@ export const startDnsServer = async (options: DnsServerOptions = {}): Promise<Dn
   };
 };
 
-/** UDP and TCP on the same free port. */
-const bindBoth = async (): Promise<{ udp: dgram.Socket; tcp: net.Server; port: number }> => {
+/** UDP and TCP on the same port. */
+const bindBoth = async (
+  address: string,
+  wantedPort: number,
+): Promise<{ udp: dgram.Socket; tcp: net.Server; port: number }> => {
   for (let tries = 0; ; tries++) {
     const tcp = net.createServer();
-    tcp.listen(0, '127.0.0.1');
+    tcp.listen(wantedPort, address);
     await once(tcp, 'listening');
     const { port } = tcp.address() as net.AddressInfo;
     const udp = dgram.createSocket('udp4');
     try {
-      udp.bind(port, '127.0.0.1');
+      udp.bind(port, address);
       await once(udp, 'listening');
       return { udp, tcp, port };
     } catch (error) {
       udp.close();
       tcp.close();
-      if (tries === 20) throw error;
+      if (tries === 20 || wantedPort !== 0) throw error;
     }
   }
 };
