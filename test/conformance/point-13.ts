@@ -33,6 +33,8 @@ export const point13: Point = {
             countPlacements: (of) => of.countPlacements(inbox),
             emails: (of) => of.emails(of.placements(inbox, 0, 5).map(({ emailSeq }) => emailSeq)),
             emailsOfMessage: (of) => of.emailsOfMessage(large.seq),
+            emailSeqs: (of) => of.emailSeqs(0, 9),
+            placementsOf: (of) => of.placementsOf(of.emailSeqs(0, 1)[0] ?? 0),
             unplaced: (of) => of.unplaced(9, 0, 9),
             messageById: (of) => of.messageById(large.id),
             message: (of) => of.message(large.seq),

@@ -270,6 +270,11 @@ export const mailIndexSuite = (
           for (let k = 0; k < 7; k++)
             assert.equal(index.findThread(account, [`k${k}`]), model.findThread(account, [`k${k}`]));
           assert.deepEqual(index.unplaced(2, 5, 3), model.unplaced(2, 5, 3));
+          const copies = model.emailSeqs(0, 1_000);
+          assert.deepEqual(index.emailSeqs(0, 1_000), copies);
+          assert.deepEqual(index.emailSeqs(copies[1] ?? 0, 2), model.emailSeqs(copies[1] ?? 0, 2));
+          for (const seq of [...copies, 999_999])
+            assert.deepEqual(index.placementsOf(seq), model.placementsOf(seq));
           assert.deepEqual(directory.versions('alias'), modelDirectory.versions('alias'));
           index.clear();
           assert.deepEqual([...index.dump()], []);

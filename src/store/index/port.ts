@@ -304,6 +304,10 @@ export interface MailIndex {
   /** the thread of each email that is there */
   threadIds(emailSeqs: readonly number[]): Map<number, string>;
   emailsOfMessage(messageSeq: number): EmailRow[];
+  /** copies with `seq` > after, ascending, at most `limit`: what `emails` gives rows of */
+  emailSeqs(afterSeq: number, limit: number): number[];
+  /** where a copy lies, by mailbox and UID; empty when it is in no mailbox */
+  placementsOf(emailSeq: number): { mailbox: string; uid: number }[];
   /** copies without a placement whose last one went at `dayCount` or before, by `emailSeq`, after that one, at most `limit` */
   unplaced(dayCount: number, afterEmailSeq: number, limit: number): UnplacedRow[];
   /** an account's copies without a placement, by `emailSeq`, after that one, at most `limit` */

@@ -505,6 +505,19 @@ export const createMemoryIndex = (): MailIndex => {
     },
     emailsOfMessage: (messageSeq) =>
       [...state.emails.values()].filter((email) => email.messageSeq === messageSeq).flatMap(emailRow),
+    emailSeqs: (afterSeq, limit) =>
+      [...state.emails.keys()]
+        .filter((seq) => seq > afterSeq)
+        .sort((a, b) => a - b)
+        .slice(0, limit),
+    placementsOf: (emailSeq) =>
+      [...state.mailboxes.values()]
+        .sort((a, b) => (seqOf(a.id) ?? 0) - (seqOf(b.id) ?? 0))
+        .flatMap((mailbox) =>
+          sortedPlacements(mailbox.id)
+            .filter((placement) => placement.emailSeq === emailSeq)
+            .map(({ uid }) => ({ mailbox: mailbox.id, uid })),
+        ),
     unplaced: (dayCount, afterEmailSeq, limit) =>
       [...state.unplaced.values()]
         .filter((row) => row.dayCount <= dayCount && row.emailSeq > afterEmailSeq)

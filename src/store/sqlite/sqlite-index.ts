@@ -792,6 +792,15 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
       return found;
     },
     emailsOfMessage: (messageSeq) => emailRows('WHERE message = ? ORDER BY seq', messageSeq),
+    emailSeqs: (afterSeq, limit) =>
+      db
+        .all('SELECT seq FROM email WHERE seq > ? ORDER BY seq LIMIT ?', afterSeq, limit)
+        .map((row) => number(row, 'seq')),
+    placementsOf: (emailSeq) =>
+      many('placement', 'WHERE email = ? ORDER BY mailbox, uid', emailSeq).map((row) => ({
+        mailbox: idOf('m', number(row, 'mailbox')),
+        uid: number(row, 'uid'),
+      })),
     unplaced: (dayCount, afterEmailSeq, limit) =>
       many(
         'unplaced',
