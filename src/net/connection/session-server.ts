@@ -36,8 +36,8 @@ export interface SessionServerOptions extends SessionServerBasics {
   name: 'smtp' | 'pop3' | 'imap';
   /** names that are served (RFC 7301) */
   alpn: readonly string[];
-  /** what a connection is told that is not served, whole lines */
-  refusal(reason: SessionRefusal): string;
+  /** what a connection from an address is told that is not served, whole lines */
+  refusal(reason: SessionRefusal, address: string): string;
   driver(): SessionDriver;
 }
 
@@ -82,12 +82,17 @@ export const createSessionServer = (options: SessionServerOptions): SessionServe
   let draining = false;
   let allClosed = (): void => {};
 
-  const refuse = (socket: Socket, security: 'none' | 'implicit', reason: SessionRefusal): void => {
+  const refuse = (
+    socket: Socket,
+    security: 'none' | 'implicit',
+    reason: SessionRefusal,
+    address: string,
+  ): void => {
     socket.on('error', () => {});
     socket.setTimeout(5_000, () => socket.destroy());
     // With TLS from the start a refusal is not worth a handshake.
     if (security === 'implicit') socket.destroy();
-    else socket.end(options.refusal(reason)).resume();
+    else socket.end(options.refusal(reason, address)).resume();
   };
 
   const dropped = (reason: string, peer: string): void => {
@@ -119,7 +124,7 @@ export const createSessionServer = (options: SessionServerOptions): SessionServe
     proxy?: string,
   ): void => {
     if (draining) {
-      refuse(socket, security, 'draining');
+      refuse(socket, security, 'draining', peer.address);
       return;
     }
     const admission = gate.admit(peer.address === '' ? unixName : peer.address);
@@ -127,7 +132,7 @@ export const createSessionServer = (options: SessionServerOptions): SessionServe
       const { reason } = admission;
       counters.count(`${name}-session-refused-${reason}`);
       log.debug(`${name} session refused`, { peer: peer.address, reason });
-      refuse(socket, security, reason);
+      refuse(socket, security, reason, peer.address);
       return;
     }
     counters.count(`${name}-session`);

@@ -18,19 +18,25 @@ import {
   type InboundService,
   type InboundTransaction,
   type RecipientVerdict,
+  type RefusedAttempt,
+  type RefusedMessage,
   refuseSession,
   type SenderVerdict,
   type SmtpAnswer,
   type SmtpEffect,
   type SmtpSession,
 } from '#protocols/smtp';
+import type { Attempt } from '#services/trace';
 import { createManners, type Manners } from './manners.ts';
+import { attemptOf, createSessionNames, reasonOf } from './refused.ts';
 import type { SmtpServerSettings } from './settings.ts';
 
 export interface SmtpServerOptions extends SessionServerBasics {
   /** `starttls` is false where there is no certificate */
   settings: SmtpServerSettings;
   service: InboundService;
+  /** is told of everything that was refused; it neither waits nor throws */
+  refused?(attempt: Attempt): void;
 }
 
 export type SmtpServer = SessionServer;
@@ -38,8 +44,12 @@ export type SmtpServer = SessionServer;
 /** The socket side of SMTP and LMTP reception: feeds sessions, does what they say, keeps their time. */
 export const createSmtpServer = (options: SmtpServerOptions): SmtpServer => {
   const { settings, clock, gate } = options;
+  const nameSession = createSessionNames(clock);
+  const refused = options.refused ?? (() => {});
   const shared: Shared = {
     ...options,
+    refused,
+    nameSession,
     manners: createManners(clock),
     isTrusted: (address) => address === '' || gate.isTrusted(address),
     relays: networksOf(settings.xclientFrom),
@@ -48,7 +58,21 @@ export const createSmtpServer = (options: SmtpServerOptions): SmtpServer => {
     ...options,
     name: 'smtp',
     alpn: [settings.protocol],
-    refusal: (reason) => refuseSession(settings.hostname, ...refusals[reason]),
+    refusal: (reason, address) => {
+      const text = refuseSession(settings.hostname, ...refusals[reason]);
+      refused(
+        attemptOf({
+          timeMs: clock.nowMs(),
+          session: nameSession(),
+          text,
+          reason: `session-refused-${reason}`,
+          about: null,
+          peer: { address, port: 0 },
+          message: null,
+        }),
+      );
+      return text;
+    },
     driver: () => new Driver(shared),
   });
 };
@@ -69,6 +93,8 @@ interface Shared {
   manners: Manners;
   isTrusted(address: string): boolean;
   relays: ReturnType<typeof networksOf>;
+  refused(attempt: Attempt): void;
+  nameSession(): string;
 }
 
 /** by the first digit, from 2 */
@@ -101,6 +127,14 @@ class Driver implements SessionDriver {
   #pausing = false;
   /** we, not the peer, made the message wait in this window */
   #heldUp = false;
+  /** names this connection in what is told of refusals; given with the first */
+  #name = '';
+  /** what was counted last, since the reply before: it says which rule refuses */
+  #reason = '';
+  /** what the service called it */
+  #verdictReason = '';
+  /** what is known of the message that is being refused */
+  #refusedMessage: RefusedMessage | null = null;
 
   constructor(options: Shared) {
     this.#options = options;
@@ -184,7 +218,10 @@ class Driver implements SessionDriver {
     this.#pausing = false;
     this.#session = null;
     counters.count('smtp-early-talker');
-    this.#connection?.write(`554 5.5.1 ${settings.hostname} Wait for the greeting before you speak\r\n`);
+    const text = `554 5.5.1 ${settings.hostname} Wait for the greeting before you speak\r\n`;
+    this.#reason = 'early-talker';
+    this.#tellRefused(text, null);
+    this.#connection?.write(text);
     this.#connection?.end();
   }
 
@@ -227,9 +264,12 @@ class Driver implements SessionDriver {
       case 'reply':
         this.#unsent += effect.text;
         this.#options.counters.count(replyNames[effect.text.charCodeAt(0) - 0x32] ?? 'smtp-reply-other');
+        if (effect.refused !== undefined) this.#tellRefused(effect.text, effect.refused);
+        this.#reason = '';
         return;
       case 'count':
         this.#options.counters.count(effect.name);
+        this.#reason = reasonOf(effect.name) ?? this.#reason;
         return;
       case 'mail':
         this.#askSender(effect.transaction);
@@ -251,6 +291,8 @@ class Driver implements SessionDriver {
         this.#finish();
         return;
       case 'abort':
+        if (effect.reason === 'bare-octet' || effect.reason === 'size' || effect.reason === 'loop')
+          this.#refusedMessage = this.#delivery?.seen?.() ?? null;
         this.#abort();
         return;
       case 'starttls':
@@ -271,6 +313,7 @@ class Driver implements SessionDriver {
     } catch (error) {
       this.#failed(error);
     }
+    this.#noteVerdict(verdict);
     this.#answer({ kind: 'mail', verdict });
   }
 
@@ -281,6 +324,7 @@ class Driver implements SessionDriver {
     } catch (error) {
       this.#failed(error);
     }
+    this.#noteVerdict(verdict);
     this.#answer({ kind: 'rcpt', verdict });
   }
 
@@ -321,7 +365,37 @@ class Driver implements SessionDriver {
     } catch (error) {
       this.#failed(error);
     }
+    this.#noteVerdict(outcome);
     this.#answer({ kind: 'end', outcome });
+  }
+
+  /** Which rule of the service refused, and what it knows of the message. */
+  #noteVerdict(verdict: SenderVerdict | RecipientVerdict | DeliveryOutcome): void {
+    if (verdict.kind !== 'refused') return;
+    this.#refusedMessage = verdict.message ?? null;
+    this.#verdictReason = verdict.reason ?? '';
+  }
+
+  #tellRefused(text: string, about: RefusedAttempt | null): void {
+    const { address = '', port = 0 } = this.#connection?.peer ?? {};
+    const reason = this.#verdictReason === '' ? this.#reason : this.#verdictReason;
+    const message = this.#refusedMessage;
+    this.#verdictReason = '';
+    this.#refusedMessage = null;
+    // Silence that ends, and our own end, refuse nobody's mail.
+    if (about?.mailFrom === null && /^421 4\.(?:4\.2|3\.2) /.test(text)) return;
+    if (this.#name === '') this.#name = this.#options.nameSession();
+    this.#options.refused(
+      attemptOf({
+        timeMs: this.#options.clock.nowMs(),
+        session: this.#name,
+        text,
+        reason,
+        about,
+        peer: { address, port },
+        message,
+      }),
+    );
   }
 
   #abort(): void {

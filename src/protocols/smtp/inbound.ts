@@ -57,6 +57,37 @@ export interface Refusal {
   readonly code: number;
   readonly enhanced: string;
   readonly text: string;
+  /** a word for the rule that refuses, for our own records */
+  readonly reason?: string;
+  /** what is known of the message that is refused, for our own records */
+  readonly message?: RefusedMessage;
+}
+
+/** What is known of a message that was not taken. */
+export interface RefusedMessage {
+  readonly id?: string;
+  readonly sha256Hex?: string;
+  readonly sizeBytes?: number;
+  /** without `<` and `>` */
+  readonly messageId?: string | null;
+  /** the first address of From */
+  readonly author?: string | null;
+  /** the peer's host name as DNS tells it */
+  readonly reverse?: string | null;
+}
+
+/** What a reply with 4xx or 5xx was about. */
+export interface RefusedAttempt {
+  /** what the peer was at: a command, a sender, a recipient, the message */
+  readonly stage: 'command' | 'mail' | 'rcpt' | 'data';
+  readonly peer: TransactionPeer;
+  readonly helo: string | null;
+  readonly protocol: WithProtocol;
+  readonly tls: InboundTls | null;
+  /** the reverse-path's mailbox; null where none was given */
+  readonly mailFrom: string | null;
+  /** forward-paths that the reply is about */
+  readonly recipients: readonly string[];
 }
 
 export const refusal = (code: number, enhanced: string, text: string): Refusal => ({
@@ -108,6 +139,8 @@ export interface InboundDelivery {
   write(octets: Uint8Array): void | Promise<void>;
   /** The message is complete. Accepted means durable. */
   finish(): Promise<DeliveryOutcome>;
+  /** What is known of a message that will not be completed, from what has come of it: before `abort`, for our own records. */
+  seen?(): RefusedMessage;
   /** The message will not be completed: forget it. May come while a `write` is under way; nothing is called afterwards. */
   abort(): void;
 }

@@ -19,6 +19,8 @@ export {
   type InboundTransaction,
   type RecipientVerdict,
   type Refusal,
+  type RefusedAttempt,
+  type RefusedMessage,
   refusal,
   type SenderVerdict,
   storeIsAway,

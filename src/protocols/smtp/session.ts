@@ -8,6 +8,7 @@ import type {
   InboundTransaction,
   RecipientVerdict,
   Refusal,
+  RefusedAttempt,
   SenderVerdict,
   TransactionPeer,
   Via,
@@ -22,8 +23,8 @@ import type { SmtpCounter, SmtpSettings } from './settings.ts';
 
 /** What the driver has to do, in this order. */
 export type SmtpEffect =
-  /** send a reply: whole lines of ASCII with CRLF */
-  | { readonly kind: 'reply'; readonly text: string }
+  /** send a reply: whole lines of ASCII with CRLF; of 4xx and 5xx also what it is about */
+  | { readonly kind: 'reply'; readonly text: string; readonly refused?: RefusedAttempt }
   /** ask the service about a sender, then answer `mail` */
   | { readonly kind: 'mail'; readonly transaction: InboundTransaction }
   /** ask the service about a recipient, then answer `rcpt` */
@@ -159,6 +160,13 @@ class Session implements SmtpSession {
   #ended = false;
   #injected = false;
   #effects: SmtpEffect[] = [];
+  // What a refusal is about, for the record; it outlives the transaction by the replies that end it.
+  #stage: RefusedAttempt['stage'] = 'command';
+  #reversePath: string | null = null;
+  /** the forward-path of RCPT, or of the one recipient of LMTP whose reply it is */
+  #forwardPath: string | null = null;
+  #addressees: readonly AcceptedRecipient[] = [];
+  #about: { readonly peer: TransactionPeer; readonly helo: string | null } | null = null;
 
   constructor(settings: SmtpSettings, peer: SmtpPeer, tls: InboundTls | null) {
     this.#settings = settings;
@@ -337,6 +345,7 @@ class Session implements SmtpSession {
       return octets.length;
     }
     const read = this.#lines.read(octets, at);
+    if (read.kind !== 'more') this.#begun('command');
     switch (read.kind) {
       case 'more':
         return octets.length;
@@ -358,6 +367,35 @@ class Session implements SmtpSession {
         this.#close();
         return octets.length;
     }
+  }
+
+  /** Another command: what was refused before is no longer spoken of, but the transaction is while it lasts. */
+  #begun(stage: RefusedAttempt['stage']): void {
+    this.#stage = stage;
+    this.#forwardPath = null;
+    if (this.#transaction !== null) return;
+    this.#reversePath = null;
+    this.#addressees = [];
+    this.#about = null;
+  }
+
+  /** What a reply that refuses is about. */
+  #attempt(): RefusedAttempt {
+    const { peer, helo } = this.#about ?? this.#origin(this.#helo?.name ?? null);
+    return {
+      stage: this.#stage,
+      peer,
+      helo,
+      protocol: this.#protocol(this.#transaction?.smtpUtf8 ?? false),
+      tls: this.#tls,
+      mailFrom: this.#reversePath,
+      recipients:
+        this.#forwardPath !== null
+          ? [this.#forwardPath]
+          : this.#stage === 'data'
+            ? this.#addressees.map(({ address }) => address)
+            : [],
+    };
   }
 
   #command(line: Buffer): void {
@@ -559,6 +597,8 @@ class Session implements SmtpSession {
       this.#fail(501, '5.1.7', 'Write MAIL FROM:<address>');
       return;
     }
+    this.#stage = 'mail';
+    this.#reversePath = path.address;
     const parameters = this.#parameters(rest.slice(path.next));
     if (parameters === null) return;
     const { binarymime, sizeBytesMax, mailsMax } = this.#settings;
@@ -585,6 +625,7 @@ class Session implements SmtpSession {
       return;
     }
     const { peer, helo } = this.#origin(this.#helo.name);
+    this.#about = { peer, helo };
     this.#transaction = {
       peer,
       helo,
@@ -599,7 +640,7 @@ class Session implements SmtpSession {
   }
 
   /** Who the next message is from: the peer, or who a relay said is behind it. */
-  #origin(helo: string): { peer: TransactionPeer; helo: string } {
+  #origin<Name extends string | null>(helo: Name): { peer: TransactionPeer; helo: Name | string } {
     const claim = this.#forwarded;
     if (claim === null) return { peer: this.#peer, helo };
     return { peer: this.#claimedPeer(this.#peer, claim, 'XFORWARD'), helo: claim.helo ?? helo };
@@ -652,6 +693,8 @@ class Session implements SmtpSession {
       this.#fail(501, '5.1.3', 'Write RCPT TO:<address>');
       return;
     }
+    this.#stage = 'rcpt';
+    this.#forwardPath = path.address;
     const parameters = this.#parameters(rest.slice(path.next));
     if (parameters === null) return;
     const asked = readRcptParameters(parameters, transaction.smtpUtf8);
@@ -715,6 +758,8 @@ class Session implements SmtpSession {
   }
 
   #begin(transaction: InboundTransaction, by: 'data' | 'chunks' | 'binary'): MessageIntake {
+    this.#stage = 'data';
+    this.#addressees = this.#recipients;
     this.#effects.push({ kind: 'begin', transaction, recipients: this.#recipients });
     return new MessageIntake(by, this.#settings);
   }
@@ -741,6 +786,7 @@ class Session implements SmtpSession {
     }
     if (isWanted && this.#message === null)
       this.#message = this.#begin(transaction, transaction.body === 'BINARYMIME' ? 'binary' : 'chunks');
+    if (this.#message !== null) this.#stage = 'data';
     this.#chunk = new Chunk(sizeBytes, last !== undefined, isWanted);
     this.#phase = 'data';
     if (sizeBytes === 0) this.#chunkEnded(this.#chunk);
@@ -885,6 +931,7 @@ class Session implements SmtpSession {
       const refusal = outcome.except?.get(index);
       if (refusal === undefined) this.#send(ok);
       else {
+        this.#forwardPath = this.#addressees[index]?.address ?? null;
         this.#count('smtp-recipient-refused');
         this.#refuse(refusal);
       }
@@ -947,7 +994,11 @@ class Session implements SmtpSession {
   }
 
   #send(text: string): void {
-    if (this.#phase !== 'closed') this.#effects.push({ kind: 'reply', text });
+    if (this.#phase === 'closed') return;
+    const isRefusal = text.startsWith('4') || text.startsWith('5');
+    this.#effects.push(
+      isRefusal ? { kind: 'reply', text, refused: this.#attempt() } : { kind: 'reply', text },
+    );
   }
 
   #count(name: SmtpCounter): void {

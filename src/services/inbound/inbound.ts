@@ -10,6 +10,7 @@ import {
   type InboundTransaction,
   type RecipientVerdict,
   type Refusal,
+  type RefusedMessage,
   refusal,
   type SenderVerdict,
   storeIsAway,
@@ -24,6 +25,7 @@ import {
   ownFileBytesMin,
   type SealedRecipient,
 } from '#services/mailstore';
+import { envelopeFields } from '#services/trace';
 import {
   buildRecipientsTree,
   encodeAuthentication,
@@ -113,10 +115,11 @@ const counted: ReadonlyMap<Refusal, string> = new Map([
 export const createInbound = (options: InboundOptions): Inbound => {
   const { writer, logger, poison, authentication, createParser = createMessageParser } = options;
   let heldBytes = 0;
-  const noted = (reason: Refusal): Refusal => {
-    const name = counted.get(reason);
-    if (name !== undefined) options.count?.(name);
-    return reason;
+  const noted = (refused: Refusal): Refusal => {
+    const name = counted.get(refused);
+    if (name === undefined) return refused;
+    options.count?.(name);
+    return { ...refused, reason: name.replace(/^smtp-/, '') };
   };
 
   const recipient = async (
@@ -184,6 +187,9 @@ export const createInbound = (options: InboundOptions): Inbound => {
     let held = 0;
     let isOver = false;
     let refusedWith: Refusal | null = null;
+    /** for the record of what was refused */
+    let facts: RefusedMessage = {};
+    let isWithdrawn = false;
     const hold = (bytes: number): void => {
       heldBytes += bytes - held;
       held = bytes;
@@ -240,6 +246,7 @@ export const createInbound = (options: InboundOptions): Inbound => {
         return refusedWith ?? storeIsAway;
       }
       const { id, sha256Hex, sizeBytes } = completed;
+      facts = { id, sha256Hex, sizeBytes };
       let structure: Awaited<ReturnType<typeof parsed>>;
       try {
         structure = await parsed(sha256Hex);
@@ -251,9 +258,11 @@ export const createInbound = (options: InboundOptions): Inbound => {
         await discard();
         return structure;
       }
+      facts = { ...facts, ...envelopeFields(structure.envelope) };
       let sender: SenderFindings | null = null;
       try {
         sender = (await checks?.finish()) ?? null;
+        facts = { ...facts, reverse: sender?.reverseName ?? null };
       } catch (error) {
         await discard();
         return parserThrew(error);
@@ -262,7 +271,7 @@ export const createInbound = (options: InboundOptions): Inbound => {
         const { refusal: reason } = sender.disposition;
         logger.info('message refused', { id, enhanced: reason.enhanced, protocol: transaction.protocol });
         await discard();
-        return reason;
+        return reason.reason === undefined ? { ...reason, reason: 'authentication' } : reason;
       }
       const { peer, helo, protocol, tls, mailFrom } = transaction;
       const except = protocol?.includes('LMTP') === true ? await lostSince(recipients) : new Map();
@@ -339,12 +348,13 @@ export const createInbound = (options: InboundOptions): Inbound => {
         const outcome = await writer.deliver(message, [...copies.values()], completeMs);
         if (outcome.kind === 'refused') {
           await discard();
-          return refusal(451, '4.3.0', outcome.text);
+          return { ...refusal(451, '4.3.0', outcome.text), reason: 'store-refused' };
         }
         logger.info('message received', { id, sizeBytes, recipients: taking.length, protocol });
         return { kind: 'accepted', id, sha256Hex, ...(except.size === 0 ? {} : { except }) };
       } catch (error) {
         logger.warn('message not taken', { id, code: codeOf(error) });
+        isWithdrawn = codeOf(error) === 'writer-late';
         await discard();
         return storeIsAway;
       }
@@ -376,8 +386,22 @@ export const createInbound = (options: InboundOptions): Inbound => {
       finish: () => {
         isOver = true;
         return finish()
-          .then((outcome) => (outcome.kind === 'refused' ? noted(outcome) : outcome))
+          .then((outcome) =>
+            outcome.kind === 'refused'
+              ? { ...noted(outcome), message: facts, ...(isWithdrawn ? { reason: 'withdrawn' } : {}) }
+              : outcome,
+          )
           .finally(release);
+      },
+      seen: () => {
+        const sizeOnly = { sizeBytes: sealer.sizeBytes };
+        // In a careful process it was not parsed, and must not be for this.
+        if (suspect !== null || refusedWith !== null) return sizeOnly;
+        try {
+          return { ...sizeOnly, ...envelopeFields(parser.end().envelope) };
+        } catch {
+          return sizeOnly;
+        }
       },
       abort: () => {
         isOver = true;

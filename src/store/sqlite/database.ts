@@ -31,7 +31,16 @@ const layout = 4;
  *
  * @throws {FengniError} `projection-unusable` when SQLite refuses it: the caller makes it again from the log
  */
-export const openDatabase = (file: string, options: { readOnly: boolean; schema: string }): Database => {
+export const openDatabase = (
+  file: string,
+  options: {
+    readOnly: boolean;
+    schema: string;
+    /** the layout of a file whose schema is numbered on its own */
+    layout?: number;
+  },
+): Database => {
+  const wanted = options.layout ?? layout;
   let db: DatabaseSync;
   const guard = <T>(work: () => T): T => {
     try {
@@ -59,10 +68,10 @@ export const openDatabase = (file: string, options: { readOnly: boolean; schema:
       );
       const version = opened.prepare('PRAGMA user_version').get() as { user_version: number };
       if (version.user_version === 0)
-        opened.exec(`BEGIN; ${options.schema}; PRAGMA user_version=${layout}; COMMIT`);
-      else if (version.user_version !== layout) {
+        opened.exec(`BEGIN; ${options.schema}; PRAGMA user_version=${wanted}; COMMIT`);
+      else if (version.user_version !== wanted) {
         opened.close();
-        throw new Error(`layout ${version.user_version}, this program writes ${layout}`);
+        throw new Error(`layout ${version.user_version}, this program writes ${wanted}`);
       }
     }
     return opened;

@@ -1,0 +1,199 @@
+import type { Logger } from '#base/logger';
+import type { LogEvent, MailIndex } from '#store/index';
+import type { TraceEvent, TraceRecipient, TraceStore } from '#store/trace';
+import { messageEvent, recipientOf, type TracedEmail } from './message-events.ts';
+
+/** Keeps `trace.db` what the index is: nobody who hands in mail waits for it. */
+export interface TraceFeed {
+  /** To be called with what was just applied to the index. */
+  applied(events: readonly LogEvent[], appliedSeq: number): void;
+  /** fulfilled when it knows what the index knew at the call, or it failed and is made up for at the next start */
+  settle(): Promise<void>;
+  /** What was missed is left for the next start: the index is not read any more. */
+  stopReading(): Promise<void>;
+  /** Writes what waits; the index may be closed. */
+  stop(): void;
+}
+
+/** how long mail waits to be searchable at most */
+const everyMs = 500;
+/** messages and copies that wait; beyond it they come from the index */
+const waitingMax = 5_000;
+const pageSize = 200;
+/** between two pages of what was missed: mail goes first */
+const pauseMs = 5;
+
+export const createTraceFeed = (options: {
+  store: TraceStore;
+  index: MailIndex;
+  logger: Logger;
+  everyMs?: number;
+}): TraceFeed => {
+  const { store, index, logger } = options;
+  let messages = new Map<number, TraceEvent>();
+  let copies: { messageSeq: number; recipient: TraceRecipient }[] = [];
+  let timer: NodeJS.Timeout | null = null;
+  let isReadable = true;
+  let stopped = false;
+  /** as the index was told last */
+  let known = index.appliedSeq();
+  let failed = false;
+  /** the store lacks what is in the index: until it was read there, events are not taken */
+  let isBehind = true;
+  let reading: Promise<void> | null = null;
+
+  const guarded = (work: () => void): void => {
+    if (failed) return;
+    try {
+      work();
+    } catch (error) {
+      failed = true;
+      messages = new Map();
+      copies = [];
+      logger.error(
+        'trace.db cannot be written; messages are not found by "fengni trace" until the next start',
+        {
+          error: error instanceof Error ? error.message : String(error),
+        },
+      );
+    }
+  };
+
+  /** What waits goes in; what belongs to a message that is not there yet is taken from the index. */
+  const flush = (appliedSeq = known): void => {
+    if (timer !== null) clearTimeout(timer);
+    timer = null;
+    if (isBehind || failed) return;
+    const [events, placed] = [[...messages.values()], copies];
+    messages = new Map();
+    copies = [];
+    guarded(() => store.put(events, placed, appliedSeq));
+  };
+
+  const catchUp = async (): Promise<void> => {
+    const begun = store.appliedSeq();
+    const goal = index.appliedSeq();
+    try {
+      if (begun > goal) {
+        logger.warn('trace.db knows more than the index and is made again', { applied: begun, index: goal });
+        store.clear();
+      } else if (begun < goal && begun > 0) await withoutErased();
+      let after = store.appliedSeq();
+      let rows = 0;
+      while (isReadable) {
+        const upTo = index.appliedSeq();
+        const seqs = index.emailSeqs(after, pageSize);
+        const emails = index.emails(seqs);
+        const last = seqs.at(-1);
+        const isLast = seqs.length < pageSize;
+        guarded(() => putEmails(store, emails, isLast ? upTo : (last ?? upTo)));
+        if (failed) return;
+        rows += emails.length;
+        if (isLast) break;
+        after = last ?? after;
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      }
+      if (!isReadable) return;
+      isBehind = false;
+      if (rows > pageSize) logger.info('trace.db has caught up with the index', { copies: rows });
+    } catch (error) {
+      guarded(() => {
+        throw error;
+      });
+    }
+  };
+
+  /** Whatever the index no longer has, or has as another message, goes: it was erased while nobody told us. */
+  const withoutErased = async (): Promise<void> => {
+    for (let after = 0; isReadable; ) {
+      const page = store.page(after, pageSize);
+      const gone: number[] = [];
+      const goneCopies: number[] = [];
+      for (const { seq, id, emailSeqs } of page) {
+        if (index.message(seq)?.id !== id) gone.push(seq);
+        else {
+          const there = index.threadIds(emailSeqs);
+          goneCopies.push(...emailSeqs.filter((each) => !there.has(each)));
+        }
+      }
+      if (gone.length + goneCopies.length > 0) store.remove(gone, goneCopies);
+      after = page.at(-1)?.seq ?? after;
+      if (page.length < pageSize) return;
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+  };
+
+  const startReading = (): Promise<void> => {
+    reading ??= catchUp().finally(() => {
+      reading = null;
+    });
+    return reading;
+  };
+
+  void startReading();
+
+  return {
+    applied: (events, appliedSeq) => {
+      if (failed || stopped) return;
+      known = appliedSeq;
+      const erased = events.flatMap((event) => (event.type === 'erased' ? event.keys : []));
+      if (!isBehind) {
+        const parsed = new Map<number, TracedEmail['message'] & { envelope: Uint8Array }>();
+        for (const event of events) {
+          if (event.type === 'message') parsed.set(event.seq, { ...event, envelope: event.parsed.envelope });
+          else if (event.type === 'deliver') {
+            const email = { ...event, emailSeq: event.seq };
+            const message = parsed.get(event.messageSeq);
+            if (message !== undefined && !messages.has(event.messageSeq))
+              messages.set(
+                event.messageSeq,
+                messageEvent({ ...email, message, parsed: { envelope: message.envelope } }),
+              );
+            copies.push({ messageSeq: event.messageSeq, recipient: recipientOf(email) });
+          }
+        }
+        if (copies.length > waitingMax) flush();
+        else if (copies.length > 0 && timer === null) {
+          timer = setTimeout(() => flush(), options.everyMs ?? everyMs);
+          timer.unref();
+        }
+      }
+      if (erased.length === 0) return;
+      // What waits may be among it; and that it is known comes last: a start that finds the store behind looks for what was erased.
+      guarded(() => {
+        flush(store.appliedSeq());
+        store.erase(erased);
+        if (!isBehind) store.put([], [], known);
+      });
+    },
+    settle: async () => {
+      await reading;
+      flush();
+    },
+    stopReading: async () => {
+      isReadable = false;
+      await reading;
+    },
+    stop: () => {
+      flush();
+      stopped = true;
+    },
+  };
+};
+
+/** Takes copies as the index has them, with their messages. */
+export const putEmails = (
+  store: Pick<TraceStore, 'put'>,
+  emails: readonly TracedEmail[],
+  appliedSeq: number,
+): void => {
+  const events = new Map<number, TraceEvent>();
+  for (const email of emails) {
+    if (!events.has(email.message.seq)) events.set(email.message.seq, messageEvent(email));
+  }
+  store.put(
+    [...events.values()],
+    emails.map((email) => ({ messageSeq: email.message.seq, recipient: recipientOf(email) })),
+    appliedSeq,
+  );
+};
