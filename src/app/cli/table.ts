@@ -26,6 +26,7 @@ export const commands: readonly CommandRow[] = [
   { name: 'deliver', summaryKey: 'deliver.summary', load: () => import('./commands/deliver.ts') },
   { name: 'sendmail', summaryKey: 'sendmail.summary', load: () => import('./commands/sendmail.ts') },
   { name: 'show', summaryKey: 'show.summary', load: () => import('./commands/show.ts') },
+  { name: 'trace', summaryKey: 'trace.summary', load: () => import('./commands/trace.ts') },
   { name: 'receipt', summaryKey: 'receipt.summary', load: () => import('./commands/receipt.ts') },
   {
     name: 'verify-receipt',

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { Config } from '#app/config';
-import { controlMethods, projectionsIn, publishKeys } from '#app/control';
+import { controlMethods, openTraceFiles, projectionsIn, publishKeys, type TraceFiles } from '#app/control';
 import { createRemoteSealer, ledgerIo, openLocalSealer, type SealerClient } from '#app/sealer';
 import { systemClock, systemRandom } from '#base/clock';
 import type { Logger } from '#base/logger';
@@ -22,6 +22,8 @@ export interface LocalWriter {
   mailstore: Pick<MailstoreWriter, 'resolve' | 'deliver' | 'status'>;
   /** as `Writer.handOver` */
   handOver: Writer['handOver'];
+  /** fulfilled when `trace.db` has everything; otherwise the next start goes on with it */
+  settleTrace(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -51,6 +53,7 @@ export const openLocalWriter = async (options: {
     (socket === null ? openLocalSealer(dataFolder) : createRemoteSealer(socket, sealerWaitMs));
   const parser = startParser(dataFolder, config);
   const known = await sealer.knownHead();
+  let trace: TraceFiles | null = null;
   const writer = await openWriter({
     io: socket === null ? nodeIo : ledgerIo(nodeIo, dataFolder),
     folder: dataFolder,
@@ -62,6 +65,7 @@ export const openLocalWriter = async (options: {
     knownHeads: known === null ? [] : [known],
     logger,
     useSnapshots: options.useSnapshots ?? true,
+    applied: (events, appliedSeq) => trace?.applied(events, appliedSeq),
     schedule: (work, ms) => {
       const timer = setTimeout(work, ms);
       return () => clearTimeout(timer);
@@ -70,6 +74,8 @@ export const openLocalWriter = async (options: {
     failed: (error) => logger.error('writer stops', { code: error.code, subject: error.subject }),
   }).finally(() => parser.close());
   if (writer.kind === 'refused') throw writer.error;
+  trace = openTraceFiles({ dataFolder, index: writer.index, clock: systemClock, logger });
+  const { settle, attempts, stopReading, stop } = trace;
   const secrets = openSecrets({ path: path.join(dataFolder, 'secrets.db') });
   const auth = createAuth({ secrets, clock: systemClock, random: systemRandom });
   const administration = createAdministration({
@@ -91,7 +97,9 @@ export const openLocalWriter = async (options: {
     logger,
   });
   const close = async (): Promise<void> => {
+    await stopReading();
     await writer.stop();
+    stop();
     if (own) sealer.close();
     secrets.close();
   };
@@ -102,7 +110,7 @@ export const openLocalWriter = async (options: {
     await close().catch(() => {});
     throw error;
   }
-  const methods = controlMethods(writer, administration, dataFolder);
+  const methods = controlMethods(writer, administration, dataFolder, attempts);
   return {
     call: async <Result>(method: string, params: unknown = null): Promise<Result> => {
       const handler = methods[method];
@@ -112,6 +120,7 @@ export const openLocalWriter = async (options: {
     },
     mailstore: writer,
     handOver: writer.handOver,
+    settleTrace: settle,
     close,
   };
 };

@@ -7,8 +7,10 @@ import { deliverMethod } from '#net/mailstore';
 import type { Administration, NewPassword } from '#services/administration';
 import { generatePassword, preparePassword, requireVerifier } from '#services/auth';
 import { deliverOnce } from '#services/local-mail';
+import type { AttemptLog } from '#services/trace';
 import type { Writer } from '#services/writer';
 import { nodeIo } from '#store/durable';
+import { addressRange, subaddressRange } from '#store/trace';
 
 const firstDomain = 'fengni.test';
 const firstAddress = `admin@${firstDomain}`;
@@ -18,6 +20,7 @@ export const controlMethods = (
   writer: Writer,
   administration: Administration,
   dataFolder: string,
+  attempts: Pick<AttemptLog, 'forget'>,
 ): Record<string, IpcHandler> => ({
   /** the first log-in of an empty folder; again until `bootstrapped` says that it was written down */
   bootstrap: async () => {
@@ -69,6 +72,9 @@ export const controlMethods = (
   },
   accountPurge: async ({ address }: { address: string }) => {
     const result = await administration.purge(address);
+    attempts.forget(
+      [result.address, ...result.aliases].flatMap((each) => [addressRange(each), subaddressRange(each)]),
+    );
     forgetFirstLogin(dataFolder, address);
     return { result };
   },

@@ -5,3 +5,4 @@
 export { controlMethods } from './control-methods.ts';
 export { projectionsIn, removeProjections } from './projections.ts';
 export { publishKeys } from './publish-keys.ts';
+export { attemptsFile, openTraceFiles, type TraceFiles, traceFile } from './trace-files.ts';

@@ -15,9 +15,9 @@ export const projectionsIn = (
   };
 };
 
-/** Throws the projections away: the log has everything. */
+/** Throws the projections away, and what is made from them: the log has everything. */
 export const removeProjections = (dataFolder: string): void => {
-  for (const name of ['index.db', 'state.db']) {
+  for (const name of ['index.db', 'state.db', 'trace.db']) {
     for (const suffix of ['', '-wal', '-shm'])
       fs.rmSync(path.join(dataFolder, name + suffix), { force: true });
   }

@@ -7,6 +7,7 @@ import { createMailstoreClient } from '#net/mailstore';
 import { createSmtpServer, type SmtpServer, smtpServerDefaults } from '#net/smtp-in';
 import { createAuthentication } from '#services/authentication';
 import { createInbound, openPoison } from '#services/inbound';
+import { createAttemptRecorder } from '#services/trace';
 import { nodeIo } from '#store/durable';
 import { emptySpool, openSpool } from '#store/large';
 import { firstStatus } from './first-status.ts';
@@ -65,6 +66,7 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
     poison: await openPoison({ io: nodeIo, folder: start.dataFolder, logger, afterDeath: start.afterDeath }),
     isDiskNearlyFull: () => isDiskNearlyFull,
   });
+  const refusals = createAttemptRecorder({ send: writer.refused, clock: systemClock, logger });
   const tls = roleTls(start.tls);
   const gate = createSharedGate({ start, tell });
   /** a listener may have several sockets */
@@ -84,6 +86,7 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
         greetPauseMs: config.smtp.greetPauseMs,
       },
       service: inbound,
+      refused: refusals.note,
       tls: tls?.connection('smtp') ?? null,
       gate,
       counters,
@@ -102,6 +105,7 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
       listening.close();
       await Promise.all([...servers.values()].map((server) => server.drain(5_000)));
       dns.close();
+      await refusals.stop();
       writer.close();
     },
     tls: (material) => tls?.update(material),

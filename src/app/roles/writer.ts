@@ -1,12 +1,14 @@
 import net from 'node:net';
 import path from 'node:path';
-import { controlMethods, projectionsIn, publishKeys } from '#app/control';
+import { controlMethods, openTraceFiles, projectionsIn, publishKeys, type TraceFiles } from '#app/control';
 import { createRemoteSealer, ledgerIo } from '#app/sealer';
+import { systemClock } from '#base/clock';
 import { FengniError } from '#base/errors';
 import { serveIpc } from '#net/ipc';
 import { createStandingConnection, mailstoreMethods } from '#net/mailstore';
 import { createHistogram, syncBounds } from '#net/metrics';
 import { type AuthPort, createAdministration } from '#services/administration';
+import type { AttemptReport } from '#services/trace';
 import { openWriter } from '#services/writer';
 import { type Io, nodeIo } from '#store/durable';
 import { type FolderLock, takeLock } from '#store/lock';
@@ -32,6 +34,7 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
   let headAtMs: number | null = null;
   const parser = remoteParser(socket('parser'), () => tell({ kind: 'parser-wanted' }));
   let publish: (() => Promise<void>) | null = null;
+  let trace: TraceFiles | null = null;
   const opened = await openWriter({
     // A sealer under a user of its own reads the ledger as one of the group.
     io: timedSyncs(config.sealer.socket === null ? nodeIo : ledgerIo(nodeIo, dataFolder), (seconds) =>
@@ -55,6 +58,7 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
     },
     knownHeads: known === null ? [] : [known],
     logger,
+    applied: (events, appliedSeq) => trace?.applied(events, appliedSeq),
     schedule: (work, ms) => {
       const timer = setTimeout(work, ms);
       return () => clearTimeout(timer);
@@ -68,6 +72,8 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
   parser.close();
   if (opened.kind === 'refused') throw opened.error;
   const writer = opened;
+  const traced = openTraceFiles({ dataFolder, index: writer.index, clock: systemClock, logger });
+  trace = traced;
   const hasKey = async (): Promise<boolean> => {
     const { generation } = await writer.status();
     return writer.directory.row('setting', `key-g${generation}`) !== null;
@@ -98,8 +104,17 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
     const ipc = serveIpc(server, {
       methods:
         name === 'writer'
-          ? mailstore.methods
-          : { ...mailstore.methods, ...controlMethods(writer, administration, dataFolder) },
+          ? {
+              ...mailstore.methods,
+              /** what other roles refused; nobody waits for it but the next report of that role */
+              refused: (report: AttemptReport) => traced.attempts.take(report),
+            }
+          : {
+              ...mailstore.methods,
+              ...controlMethods(writer, administration, dataFolder, traced.attempts),
+              /** waits until `trace.db` is what the index is now */
+              traced: () => traced.settle(),
+            },
       onClose: mailstore.forget,
       onMistake: (error, method) => logger.error('writer call failed', { method, error: String(error) }),
     });
@@ -122,7 +137,9 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
     },
     stop: async () => {
       await Promise.all(servers.map(({ ipc }) => ipc.close(3_000)));
+      await traced.stopReading();
       await writer.stop();
+      traced.stop();
       sealer.close();
       authConnection.close();
       lock.release();

@@ -14,6 +14,7 @@ import { sealer } from './en/sealer.ts';
 import { sender } from './en/sender.ts';
 import { sendmail } from './en/sendmail.ts';
 import { serve } from './en/serve.ts';
+import { trace } from './en/trace.ts';
 import { verify } from './en/verify.ts';
 import { web } from './en/web.ts';
 
@@ -35,6 +36,7 @@ export const en = {
   ...sender,
   ...sendmail,
   ...serve,
+  ...trace,
   ...verify,
   ...web,
 } as const;

@@ -10,6 +10,7 @@ export { type Language, type LanguageVariables, languageOf } from './language.ts
 export {
   type FaultText,
   faultTexts,
+  isKey as isTextKey,
   type ParametersOf,
   type PlainTextKey,
   type SpokenFault,

@@ -39,7 +39,8 @@ export interface SpokenFault {
 const isSpoken = (error: object): error is SpokenFault =>
   'spoken' in error && typeof error.spoken === 'function';
 
-const isKey = (key: string): key is TextKey => Object.hasOwn(en, key);
+/** Whether the catalogue has a text of this key. */
+export const isKey = (key: string): key is TextKey => Object.hasOwn(en, key);
 
 /**
  * A fault as a person reads it: by the error's own words, else by its code from the catalogue (`error.CODE` with the place

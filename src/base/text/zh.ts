@@ -16,6 +16,7 @@ import { sealer } from './zh/sealer.ts';
 import { sender } from './zh/sender.ts';
 import { sendmail } from './zh/sendmail.ts';
 import { serve } from './zh/serve.ts';
+import { trace } from './zh/trace.ts';
 import { verify } from './zh/verify.ts';
 import { web } from './zh/web.ts';
 
@@ -37,6 +38,7 @@ export const zh: Translation<typeof en> = {
   ...sender,
   ...sendmail,
   ...serve,
+  ...trace,
   ...verify,
   ...web,
 };

@@ -1,10 +1,13 @@
 import type { MailstoreChange, MailstoreWriter } from '#services/mailstore';
+import type { AttemptReport } from '#services/trace';
 import type { KeyRef } from '#store/index';
 import { ResolveCache } from './resolve-cache.ts';
 import { createStandingConnection, type StandingConnection } from './standing-connection.ts';
 import { encodeMessageParams, encodeRecipients } from './wire.ts';
 
 export interface MailstoreClient extends MailstoreWriter {
+  /** hands over what was refused here */
+  refused(report: AttemptReport): Promise<void>;
   close(): void;
 }
 
@@ -84,6 +87,7 @@ export const createMailstoreClient = (options: {
     copy: (request) => call('copy', request),
     markRecent: (request) => call('markRecent', request),
     status: () => call('status', null),
+    refused: (report) => call('refused', report),
     onChange: (listener) => {
       listeners.add(listener);
       return () => void listeners.delete(listener);

@@ -4,7 +4,7 @@ import { FengniError } from '#base/errors';
 import type { Logger } from '#base/logger';
 import type { MailstoreChange, MailstoreWriter, WriterStatus } from '#services/mailstore';
 import type { Io } from '#store/durable';
-import type { Directory, KeyRef, MailIndex } from '#store/index';
+import type { Directory, KeyRef, LogEvent, MailIndex } from '#store/index';
 import { emptySpool, LargeFiles } from '#store/large';
 import { appendedLeavesMax, LedgerReader, LedgerWriter } from '#store/ledger';
 import {
@@ -62,6 +62,8 @@ export interface WriterOptions {
   useSnapshots?: boolean;
   /** how often the queue looks whether somebody waits too long (default 1 s); tests shorten it */
   lookEveryMs?: number;
+  /** is told what was applied to the index just now, before anybody is answered; neither waits nor throws */
+  applied?(events: readonly LogEvent[], appliedSeq: number): void;
   schedule(work: () => void, ms: number): () => void;
   /** the process has to start again */
   failed(error: FengniError): void;
@@ -151,6 +153,7 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
     logger,
     ...(options.lookEveryMs === undefined ? {} : { lookEveryMs: options.lookEveryMs }),
     committed: (group, draft) => {
+      options.applied?.(draft.events, group.lastSeq);
       const gone = draft.events.flatMap((event) => (event.type === 'erased' ? event.keys : []));
       gone.forEach(keys.forget);
       if (gone.length > 0) for (const listener of erasedListeners) listener(gone);

@@ -53,6 +53,7 @@ const rebuild = async (context: CommandContext): Promise<void> => {
     removeProjections(dataFolder);
     const useSnapshots = !context.flag('without-snapshots');
     const writer = await openLocalWriter({ dataFolder, config, logger: context.logger, useSnapshots });
+    await writer.settleTrace();
     await writer.close();
   } finally {
     lock.release();
