@@ -167,6 +167,10 @@ const shown = (cell: string): string =>
 const messageOf = (row: RowDifference, index: MailIndex): { seq: number; id: string } | null => {
   const number = (name: string): number => Number(row.cells[name] ?? 0);
   if (row.table === 'message') return { seq: number('seq'), id: String(row.cells['id']) };
+  if (row.table === 'message_text') {
+    const message = index.message(number('seq'));
+    return message === null ? null : { seq: message.seq, id: message.id };
+  }
   const emailSeq = row.table === 'email' ? number('seq') : row.table === 'placement' ? number('email') : 0;
   if (emailSeq === 0) return null;
   const [email] = index.emails([emailSeq]);

@@ -10,7 +10,7 @@ import type {
   SelectedMailbox,
 } from '#protocols/imap';
 import type { ReadAhead, StoredMessage } from '#services/access';
-import { type EmailRow, formatUidSet, idOf, parseUidSet } from '#store/index';
+import { type EmailRow, formatUidSet, idOf, type MessageTextsRow, parseUidSet } from '#store/index';
 import type { MailboxesContext } from './context.ts';
 import type { SharedMailbox } from './shared-mailboxes.ts';
 
@@ -72,30 +72,31 @@ export class OpenMailbox implements SelectedMailbox {
       else found.set(key, known);
     }
     const wanted = [...new Set(missing)];
-    for (const email of this.#emails(wanted, (seq) => found.set(seq, 'damaged'))) {
-      found.set(email.emailSeq, texts.add(email));
+    for (const [seq, row] of this.#texts(wanted, (seq) => found.set(seq, 'damaged'))) {
+      found.set(seq, texts.add(seq, row));
     }
     return keys.map((key) => (key === null ? null : (found.get(key) ?? null)));
   }
 
-  /** The rows of emails; where one cannot be read, the others are found all the same. */
-  #emails(seqs: readonly number[], damaged: (emailSeq: number) => void): EmailRow[] {
+  /** What emails show in a listing; where a row cannot be read, the others are found all the same. */
+  #texts(seqs: readonly number[], damaged: (emailSeq: number) => void): ReadonlyMap<number, MessageTextsRow> {
     const { index, logger } = this.#context;
     try {
-      return index.emails(seqs);
+      return index.texts(seqs);
     } catch (error) {
       if (!isDamage(error)) throw error;
     }
-    return seqs.flatMap((seq) => {
+    const texts = new Map<number, MessageTextsRow>();
+    for (const seq of seqs) {
       try {
-        return index.emails([seq]);
+        for (const [known, row] of index.texts([seq])) texts.set(known, row);
       } catch (error) {
         if (!isDamage(error)) throw error;
         logger.error('message cannot be read', { code: error.code, subject: error.subject });
         damaged(seq);
-        return [];
       }
-    });
+    }
+    return texts;
   }
 
   vanishedSince(modSeq: number): readonly number[] {
@@ -145,7 +146,7 @@ export class OpenMailbox implements SelectedMailbox {
     const keys = uids.map((uid) => this.state.keyOf(uid));
     const found = new Map<number, string>();
     const wanted = [...new Set(keys.flatMap((key) => key ?? []))];
-    for (const { emailSeq, parsed } of this.#emails(wanted, () => {})) found.set(emailSeq, parsed.preview);
+    for (const [seq, { preview }] of this.#texts(wanted, () => {})) found.set(seq, preview);
     return keys.map((key) => (key === null ? null : (found.get(key) ?? null)));
   }
 
@@ -333,7 +334,7 @@ const aheadOf = (
 
 /** Of prefix and original together; null when the octets cannot be read. */
 const structureOf = async (email: EmailRow, opened: StoredMessage): Promise<MessageStructure | null> => {
-  const stored = decodeStructure(email.parsed.structure);
+  const stored = decodeStructure(email.structure);
   if (stored !== null) return withPrefix(stored, email.prefix);
   // written by another version: the octets say it again
   const scanner = createMessageScanner();

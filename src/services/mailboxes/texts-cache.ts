@@ -1,6 +1,6 @@
 import { latin1 } from '#base/bytes';
 import type { MessageTexts } from '#protocols/imap';
-import type { EmailRow } from '#store/index';
+import type { MessageTextsRow } from '#store/index';
 
 /** octets of all texts together */
 const bytesMax = 32 * 1024 * 1024;
@@ -26,11 +26,11 @@ export class TextsCache {
     return texts;
   }
 
-  add({ emailSeq, parsed }: Pick<EmailRow, 'emailSeq' | 'parsed'>): MessageTexts {
+  add(emailSeq: number, row: MessageTextsRow): MessageTexts {
     const texts: MessageTexts = {
-      envelope: latin1(parsed.envelope),
-      body: latin1(parsed.body),
-      bodyStructure: latin1(parsed.bodyStructure),
+      envelope: latin1(row.envelope),
+      body: latin1(row.body),
+      bodyStructure: latin1(row.bodyStructure),
     };
     const bytes = bytesOf(texts);
     if (bytes > eachBytesMax) return texts;

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { latin1 } from '#base/bytes';
 import { flagNames } from './flags.ts';
 import { idOf } from './frame-content.ts';
-import type { EmailRow, MailIndex, PlacementRow } from './port.ts';
+import type { EmailRow, MailIndex, MessageTextsRow, PlacementRow } from './port.ts';
 import { formatUidSet } from './uid-set.ts';
 
 const pageSize = 1_000;
@@ -42,7 +42,9 @@ export function* dumpIndex(index: MailIndex): Generator<string> {
     const page = index.messages(after, pageSize);
     for (const message of page) {
       yield `message ${message.seq} ${message.id} ${message.kind} leaf ${message.leafIndex} time ${message.timeMs} sha256 ${message.sha256Hex} size ${message.sizeBytes} key ${message.key.epoch}/${message.key.slot} at ${message.at.segment}+${message.at.offset}`;
-      for (const email of index.emailsOfMessage(message.seq)) yield emailLine(email);
+      const emails = index.emailsOfMessage(message.seq);
+      const texts = index.texts(emails.map(({ emailSeq }) => emailSeq));
+      for (const email of emails) yield emailLine(email, texts.get(email.emailSeq));
     }
     after = page.at(-1)?.seq ?? 0;
     if (page.length < pageSize) break;
@@ -65,5 +67,9 @@ const placementLine = (
   return `placement ${placement.uid} modseq ${placement.modSeq} email ${email?.emailId ?? '?'} thread ${email?.threadId ?? '?'} flags (${flags}) date ${placement.dateMs} saved ${placement.savedMs} size ${placement.sizeBytes} uidl ${placement.uidl}`;
 };
 
-const emailLine = (email: EmailRow): string =>
-  `email ${email.emailId} account ${email.account} thread ${email.threadId} address ${JSON.stringify(email.address)} date ${email.dateMs} prefix ${hash('sha256', email.prefix)} envelope ${JSON.stringify(latin1(email.parsed.envelope))} bodystructure ${JSON.stringify(latin1(email.parsed.bodyStructure))} body ${hash('sha256', email.parsed.body)} structure ${hash('sha256', email.parsed.structure)} preview ${JSON.stringify(email.parsed.preview)} key ${email.key.epoch}/${email.key.slot} at ${email.at.segment}+${email.at.offset}`;
+const emailLine = (email: EmailRow, texts: MessageTextsRow = noTexts): string =>
+  `email ${email.emailId} account ${email.account} thread ${email.threadId} address ${JSON.stringify(email.address)} date ${email.dateMs} prefix ${hash('sha256', email.prefix)} envelope ${JSON.stringify(latin1(texts.envelope))} bodystructure ${JSON.stringify(latin1(texts.bodyStructure))} body ${hash('sha256', texts.body)} structure ${hash('sha256', email.structure)} preview ${JSON.stringify(texts.preview)} key ${email.key.epoch}/${email.key.slot} at ${email.at.segment}+${email.at.offset}`;
+
+const none = new Uint8Array(0);
+/** shown where a row is missing */
+const noTexts: MessageTextsRow = { envelope: none, bodyStructure: none, body: none, preview: '' };

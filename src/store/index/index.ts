@@ -44,6 +44,7 @@ export type {
   MailIndex,
   MessageEvent,
   MessageRow,
+  MessageTextsRow,
   ParsedMessage,
   PlacementRow,
   RestoreEvent,

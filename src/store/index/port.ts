@@ -268,8 +268,12 @@ export interface EmailRow {
   at: BodyAddress;
   key: KeyRef;
   message: MessageRow;
-  parsed: Omit<ParsedMessage, 'threadKeys'>;
+  /** where parts lie in the original, as `#message` encodes it */
+  structure: Uint8Array;
 }
+
+/** What a listing shows of a message; whoever reads a body does without it. */
+export type MessageTextsRow = Omit<ParsedMessage, 'threadKeys' | 'structure'>;
 
 /**
  * Mailboxes and what lies in them. Every answer is whole rows; a row whose octets changed behind our back is refused with
@@ -301,6 +305,8 @@ export interface MailIndex {
   countPlacements(mailbox: string): number;
   /** in the order asked; an email that is not there is left out */
   emails(emailSeqs: readonly number[]): EmailRow[];
+  /** of each email that is there */
+  texts(emailSeqs: readonly number[]): Map<number, MessageTextsRow>;
   /** the thread of each email that is there */
   threadIds(emailSeqs: readonly number[]): Map<number, string>;
   emailsOfMessage(messageSeq: number): EmailRow[];

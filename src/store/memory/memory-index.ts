@@ -11,6 +11,7 @@ import {
   type MailIndex,
   type MessageEvent,
   type MessageRow,
+  type MessageTextsRow,
   type PlacementRow,
   parseUidSet,
   type RestoreEvent,
@@ -99,7 +100,6 @@ export const createMemoryIndex = (): MailIndex => {
   const emailRow = (email: DeliverEvent): EmailRow[] => {
     const message = state.messages.get(email.messageSeq);
     if (message === undefined) return [];
-    const { threadKeys: _, ...parsed } = message.parsed;
     return [
       {
         emailSeq: email.seq,
@@ -112,7 +112,7 @@ export const createMemoryIndex = (): MailIndex => {
         at: email.at,
         key: email.key,
         message: messageRow(message),
-        parsed,
+        structure: message.parsed.structure,
       },
     ];
   };
@@ -495,6 +495,16 @@ export const createMemoryIndex = (): MailIndex => {
         const email = state.emails.get(seq);
         return email === undefined ? [] : emailRow(email);
       }),
+    texts: (seqs) => {
+      const found = new Map<number, MessageTextsRow>();
+      for (const seq of seqs) {
+        const message = state.messages.get(state.emails.get(seq)?.messageSeq ?? -1);
+        if (message === undefined) continue;
+        const { envelope, bodyStructure, body, preview } = message.parsed;
+        found.set(seq, { envelope, bodyStructure, body, preview });
+      }
+      return found;
+    },
     threadIds: (seqs) => {
       const found = new Map<number, string>();
       for (const seq of seqs) {

@@ -11,6 +11,7 @@ import {
   type MailboxRow,
   type MailIndex,
   type MessageRow,
+  type MessageTextsRow,
   type PlacementRow,
   parseUidSet,
   type RestoreEvent,
@@ -21,7 +22,18 @@ import {
   type Tombstone,
   type UnplacedRow,
 } from '#store/index';
-import { type Cell, checkRow, number, octets, openDatabase, type Row, rowSum, text } from './database.ts';
+import {
+  type Cell,
+  checkRow,
+  number,
+  numberAt,
+  octetsAt,
+  openDatabase,
+  type Row,
+  rowSum,
+  text,
+  textAt,
+} from './database.ts';
 
 /** Columns in the order in which a row's checksum takes them; `sum` follows in every table. */
 const columns = {
@@ -39,13 +51,10 @@ const columns = {
     'length_bytes',
     'key_epoch',
     'key_slot',
-    'envelope',
-    'body_structure',
-    'body',
     'structure',
-    'thread_keys',
-    'preview',
   ],
+  // What no reader of a body needs: a row of its own, so that it is neither read nor checked then.
+  message_text: ['seq', 'envelope', 'body_structure', 'body', 'thread_keys', 'preview'],
   email: [
     'seq',
     'account',
@@ -87,7 +96,9 @@ const schema = `
     clock_seq INTEGER, partial INTEGER, sum BLOB);
   CREATE TABLE message (seq INTEGER PRIMARY KEY, id TEXT UNIQUE, kind TEXT, time INTEGER, leaf INTEGER, sha256 TEXT, size INTEGER,
     segment INTEGER, offset INTEGER, length_bytes INTEGER, key_epoch INTEGER, key_slot INTEGER,
-    envelope BLOB, body_structure BLOB, body BLOB, structure BLOB, thread_keys TEXT, preview TEXT, sum BLOB);
+    structure BLOB, sum BLOB);
+  CREATE TABLE message_text (seq INTEGER PRIMARY KEY, envelope BLOB, body_structure BLOB, body BLOB, thread_keys TEXT, preview TEXT,
+    sum BLOB);
   CREATE TABLE email (seq INTEGER PRIMARY KEY, account TEXT, thread TEXT, address TEXT, prefix BLOB, date INTEGER, message INTEGER,
     segment INTEGER, offset INTEGER, length_bytes INTEGER, key_epoch INTEGER, key_slot INTEGER, sum BLOB);
   CREATE INDEX message_key ON message (key_epoch, key_slot);
@@ -118,6 +129,21 @@ const insertSql = Object.fromEntries(
     table,
     `INSERT OR REPLACE INTO ${table} (${names.join(', ')}, sum) VALUES (${'?, '.repeat(names.length)}?)`,
   ]),
+) as Record<Table, string>;
+
+/** Where a column stands in a row of cells. */
+const positions = <T extends Table>(table: T): Readonly<Record<(typeof columns)[T][number], number>> =>
+  Object.fromEntries(columns[table].map((name, at) => [name, at])) as Record<
+    (typeof columns)[T][number],
+    number
+  >;
+const inPlacement = positions('placement');
+const inEmail = positions('email');
+const inMessage = positions('message');
+const inTexts = positions('message_text');
+
+const selectSql = Object.fromEntries(
+  Object.entries(columns).map(([table, names]) => [table, `SELECT ${names.join(', ')}, sum FROM ${table}`]),
 ) as Record<Table, string>;
 
 /** What the checksum of the row with `applied` is made of. */
@@ -170,6 +196,16 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
   const many = (table: Table, rest: string, ...cells: Cell[]): Row[] =>
     db.all(`SELECT * FROM ${table} ${rest}`, ...cells).map((row) => checked(table, row));
 
+  /** the same where rows are many: cells in the order of the columns */
+  const manyCells = (table: Table, rest: string, ...cells: Cell[]): Cell[][] => {
+    const rows = db.allCells(`${selectSql[table]} ${rest}`, ...cells);
+    for (const row of rows) {
+      const sum = row.pop();
+      checkRow(() => `${file}: ${table} ${row.slice(0, 2).join(' ')}`, row, sum);
+    }
+    return rows;
+  };
+
   const mark = (): LogMarks & { applied: number; partial: boolean } => {
     const row = one('mark', 'one = 1');
     if (row === null)
@@ -201,19 +237,32 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
       JSON.stringify(row.keywords),
     );
 
+  const placementCells = (mailbox: string, row: PlacementRow): Cell[] => [
+    mailboxNumber(mailbox),
+    row.uid,
+    row.emailSeq,
+    row.flags,
+    row.keywords.join(','),
+    row.modSeq,
+    row.dateMs,
+    row.savedMs,
+    row.uidl,
+    row.sizeBytes,
+  ];
+
   const putPlacement = (mailbox: string, row: PlacementRow): void =>
-    put(
-      'placement',
-      mailboxNumber(mailbox),
-      row.uid,
-      row.emailSeq,
+    put('placement', ...placementCells(mailbox, row));
+
+  /** Flags of a row that is there: the other columns, and the index over emails, stay as they are. */
+  const changePlacement = (mailbox: string, row: PlacementRow): void =>
+    db.run(
+      'UPDATE placement SET flags = ?, keywords = ?, modseq = ?, sum = ? WHERE mailbox = ? AND uid = ?',
       row.flags,
       row.keywords.join(','),
       row.modSeq,
-      row.dateMs,
-      row.savedMs,
-      row.uidl,
-      row.sizeBytes,
+      rowSum(placementCells(mailbox, row)),
+      mailboxNumber(mailbox),
+      row.uid,
     );
 
   const accountRow = (id: string): CountedAccount => {
@@ -331,7 +380,7 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
 
   const inSet = (mailbox: string, uids: string): PlacementRow[] =>
     (parseUidSet(uids) ?? []).flatMap(({ first, last }) =>
-      many(
+      manyCells(
         'placement',
         'WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid',
         mailboxNumber(mailbox),
@@ -414,7 +463,7 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
             bits,
             keywords: positions,
           });
-          putPlacement(event.mailbox, {
+          changePlacement(event.mailbox, {
             ...row,
             flags: flags.bits,
             keywords: flags.keywords,
@@ -493,10 +542,10 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
     for (const key of event.keys) {
       for (const row of ofKey('message', key)) {
         const seq = number(row, 'seq');
-        const threadKeys = JSON.parse(text(row, 'thread_keys')) as string[];
+        const threadKeys = threadKeysOf(seq);
         for (const email of db.all('SELECT seq, account FROM email WHERE message = ?', seq))
           dropThreads(text(email, 'account'), number(email, 'seq'), threadKeys);
-        db.run('DELETE FROM message WHERE seq = ?', seq);
+        for (const table of ['message', 'message_text']) db.run(`DELETE FROM ${table} WHERE seq = ?`, seq);
       }
     }
     batch = emptyBatch();
@@ -519,10 +568,14 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
           event.at.lengthBytes,
           event.key.epoch,
           event.key.slot,
+          event.parsed.structure,
+        );
+        put(
+          'message_text',
+          event.seq,
           event.parsed.envelope,
           event.parsed.bodyStructure,
           event.parsed.body,
-          event.parsed.structure,
           JSON.stringify(event.parsed.threadKeys),
           event.parsed.preview,
         );
@@ -684,6 +737,11 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
   const isSubscribed = (account: string, name: string): boolean =>
     one('subscription', 'account = ? AND name = ?', account, name) !== null;
 
+  const threadKeysOf = (messageSeq: number): string[] => {
+    const row = one('message_text', 'seq = ?', messageSeq);
+    return row === null ? [] : (JSON.parse(text(row, 'thread_keys')) as string[]);
+  };
+
   /** a message of this group from memory, an older one from its row */
   const messageNow = (
     seq: number,
@@ -692,11 +750,7 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
     if (known !== undefined) return known;
     const row = one('message', 'seq = ?', seq);
     if (row === null) return null;
-    return {
-      timeMs: number(row, 'time'),
-      sizeBytes: number(row, 'size'),
-      threadKeys: JSON.parse(text(row, 'thread_keys')) as string[],
-    };
+    return { timeMs: number(row, 'time'), sizeBytes: number(row, 'size'), threadKeys: threadKeysOf(seq) };
   };
 
   const index: MailIndex = {
@@ -747,7 +801,7 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
       return row === null ? null : mailboxRow(row, isSubscribed(text(row, 'account'), text(row, 'name')));
     },
     placements: (mailbox, afterUid, limit) =>
-      many(
+      manyCells(
         'placement',
         'WHERE mailbox = ? AND uid > ? ORDER BY uid LIMIT ?',
         mailboxNumber(mailbox),
@@ -756,11 +810,12 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
       ).map(placementRow),
     placementsByUid: (mailbox, uids) =>
       uids.flatMap((uid) => {
-        const row = one('placement', 'mailbox = ? AND uid = ?', mailboxNumber(mailbox), uid);
-        return row === null ? [] : placementRow(row);
+        return manyCells('placement', 'WHERE mailbox = ? AND uid = ?', mailboxNumber(mailbox), uid).map(
+          placementRow,
+        );
       }),
     changesSince: (mailbox, modSeq) => ({
-      changed: many(
+      changed: manyCells(
         'placement',
         'WHERE mailbox = ? AND modseq > ? ORDER BY uid',
         mailboxNumber(mailbox),
@@ -783,6 +838,22 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
         for (const row of emailRows(...inList('seq', seqs.slice(at, at + togetherMax))))
           found.set(row.emailSeq, row);
       return seqs.flatMap((seq) => found.get(seq) ?? []);
+    },
+    texts: (seqs) => {
+      const found = new Map<number, MessageTextsRow>();
+      for (let at = 0; at < seqs.length; at += togetherMax) {
+        const messageOf = new Map<number, number>();
+        for (const row of manyCells('email', ...inList('seq', seqs.slice(at, at + togetherMax))))
+          messageOf.set(numberAt(row, inEmail.seq), numberAt(row, inEmail.message));
+        const texts = new Map<number, MessageTextsRow>();
+        for (const row of manyCells('message_text', ...inList('seq', [...new Set(messageOf.values())])))
+          texts.set(numberAt(row, inTexts.seq), messageTexts(row));
+        for (const [email, message] of messageOf) {
+          const known = texts.get(message);
+          if (known !== undefined) found.set(email, known);
+        }
+      }
+      return found;
     },
     threadIds: (seqs) => {
       const found = new Map<number, string>();
@@ -855,15 +926,15 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
         at: addressOf(row),
       })),
     messageById: (id) => {
-      const row = one('message', 'id = ?', id);
-      return row === null ? null : messageRow(row);
+      const [row] = manyCells('message', 'WHERE id = ?', id);
+      return row === undefined ? null : messageRow(row);
     },
     message: (seq) => {
-      const row = one('message', 'seq = ?', seq);
-      return row === null ? null : messageRow(row);
+      const [row] = manyCells('message', 'WHERE seq = ?', seq);
+      return row === undefined ? null : messageRow(row);
     },
     messages: (afterSeq, limit) =>
-      many('message', 'WHERE seq > ? ORDER BY seq LIMIT ?', afterSeq, limit).map(messageRow),
+      manyCells('message', 'WHERE seq > ? ORDER BY seq LIMIT ?', afterSeq, limit).map(messageRow),
     accounts: () => many('account', 'ORDER BY id').map((row) => text(row, 'id')),
     accountCounters: (id) => {
       const { key: _, ...counters } = accountRow(id);
@@ -886,41 +957,38 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
   };
 
   const emailRows = (rest: string, ...cells: Cell[]): EmailRow[] => {
-    const rows = many('email', rest, ...cells);
-    const messages = new Map<number, Row>();
-    const wanted = [...new Set(rows.map((row) => number(row, 'message')))];
+    const rows = manyCells('email', rest, ...cells);
+    const messages = new Map<number, Cell[]>();
+    const wanted = [...new Set(rows.map((row) => numberAt(row, inEmail.message)))];
     for (let at = 0; at < wanted.length; at += togetherMax)
-      for (const row of many('message', ...inList('seq', wanted.slice(at, at + togetherMax))))
-        messages.set(number(row, 'seq'), row);
+      for (const row of manyCells('message', ...inList('seq', wanted.slice(at, at + togetherMax))))
+        messages.set(numberAt(row, inMessage.seq), row);
     return rows.flatMap((row) => {
-      const message = messages.get(number(row, 'message'));
-      if (message === undefined) return [];
-      return [
-        {
-          emailSeq: number(row, 'seq'),
-          account: text(row, 'account'),
-          emailId: idOf('e', number(row, 'seq')),
-          threadId: text(row, 'thread'),
-          address: text(row, 'address'),
-          prefix: octets(row, 'prefix'),
-          dateMs: number(row, 'date'),
-          at: addressOf(row),
-          key: keyOf(row),
-          message: messageRow(message),
-          parsed: {
-            envelope: octets(message, 'envelope'),
-            bodyStructure: octets(message, 'body_structure'),
-            body: octets(message, 'body'),
-            structure: octets(message, 'structure'),
-            preview: text(message, 'preview'),
-          },
-        },
-      ];
+      const message = messages.get(numberAt(row, inEmail.message));
+      return message === undefined ? [] : emailRow(row, message);
     });
   };
 
   return index;
 };
+
+const emailRow = (row: readonly Cell[], message: readonly Cell[]): EmailRow => ({
+  emailSeq: numberAt(row, inEmail.seq),
+  account: textAt(row, inEmail.account),
+  emailId: idOf('e', numberAt(row, inEmail.seq)),
+  threadId: textAt(row, inEmail.thread),
+  address: textAt(row, inEmail.address),
+  prefix: octetsAt(row, inEmail.prefix),
+  dateMs: numberAt(row, inEmail.date),
+  at: {
+    segment: numberAt(row, inEmail.segment),
+    offset: numberAt(row, inEmail.offset),
+    lengthBytes: numberAt(row, inEmail.length_bytes),
+  },
+  key: { epoch: numberAt(row, inEmail.key_epoch), slot: numberAt(row, inEmail.key_slot) },
+  message: messageRow(message),
+  structure: octetsAt(message, inMessage.structure),
+});
 
 /** rows that one statement asks for */
 const togetherMax = 64;
@@ -943,8 +1011,6 @@ const addressOf = (row: Row): MessageRow['at'] => ({
   lengthBytes: number(row, 'length_bytes'),
 });
 
-const keyOf = (row: Row): KeyRef => ({ epoch: number(row, 'key_epoch'), slot: number(row, 'key_slot') });
-
 const mailboxRow = (row: Row, subscribed: boolean): MailboxRow => ({ ...countedMailbox(row), subscribed });
 
 const countedMailbox = (row: Row): CountedMailbox => ({
@@ -959,20 +1025,22 @@ const countedMailbox = (row: Row): CountedMailbox => ({
   keywords: JSON.parse(text(row, 'keywords')) as string[],
 });
 
-const placementRow = (row: Row): PlacementRow => {
-  const keywords = text(row, 'keywords');
+const placementRow = (row: readonly Cell[]): PlacementRow => {
+  const keywords = textAt(row, inPlacement.keywords);
   return {
-    uid: number(row, 'uid'),
-    emailSeq: number(row, 'email'),
-    flags: number(row, 'flags'),
-    keywords: keywords === '' ? [] : keywords.split(',').map(Number),
-    modSeq: number(row, 'modseq'),
-    dateMs: number(row, 'date'),
-    savedMs: number(row, 'saved'),
-    uidl: text(row, 'uidl'),
-    sizeBytes: number(row, 'size'),
+    uid: numberAt(row, inPlacement.uid),
+    emailSeq: numberAt(row, inPlacement.email),
+    flags: numberAt(row, inPlacement.flags),
+    keywords: keywords === '' ? noKeywords : keywords.split(',').map(Number),
+    modSeq: numberAt(row, inPlacement.modseq),
+    dateMs: numberAt(row, inPlacement.date),
+    savedMs: numberAt(row, inPlacement.saved),
+    uidl: textAt(row, inPlacement.uidl),
+    sizeBytes: numberAt(row, inPlacement.size),
   };
 };
+
+const noKeywords: readonly number[] = [];
 
 const tombstoneRow = (row: Row): Tombstone => ({ uid: number(row, 'uid'), modSeq: number(row, 'modseq') });
 
@@ -984,14 +1052,25 @@ const unplacedRow = (row: Row): UnplacedRow => ({
   modSeq: number(row, 'modseq'),
 });
 
-const messageRow = (row: Row): MessageRow => ({
-  seq: number(row, 'seq'),
-  id: text(row, 'id'),
-  kind: text(row, 'kind') as MessageRow['kind'],
-  timeMs: number(row, 'time'),
-  leafIndex: number(row, 'leaf'),
-  sha256Hex: text(row, 'sha256'),
-  sizeBytes: number(row, 'size'),
-  at: addressOf(row),
-  key: keyOf(row),
+const messageTexts = (row: readonly Cell[]): MessageTextsRow => ({
+  envelope: octetsAt(row, inTexts.envelope),
+  bodyStructure: octetsAt(row, inTexts.body_structure),
+  body: octetsAt(row, inTexts.body),
+  preview: textAt(row, inTexts.preview),
+});
+
+const messageRow = (row: readonly Cell[]): MessageRow => ({
+  seq: numberAt(row, inMessage.seq),
+  id: textAt(row, inMessage.id),
+  kind: textAt(row, inMessage.kind) as MessageRow['kind'],
+  timeMs: numberAt(row, inMessage.time),
+  leafIndex: numberAt(row, inMessage.leaf),
+  sha256Hex: textAt(row, inMessage.sha256),
+  sizeBytes: numberAt(row, inMessage.size),
+  at: {
+    segment: numberAt(row, inMessage.segment),
+    offset: numberAt(row, inMessage.offset),
+    lengthBytes: numberAt(row, inMessage.length_bytes),
+  },
+  key: { epoch: numberAt(row, inMessage.key_epoch), slot: numberAt(row, inMessage.key_slot) },
 });
