@@ -210,16 +210,19 @@ test('a damaged row of the index costs its own message’s body only', async () 
     await append(writer, 'INBOX', fromLatin1(`Subject: ${subject}\r\n\r\n${subject}`));
   const inbox = store.writer.index.mailboxByName(store.accountOf(user), 'INBOX');
   const [placement] = store.writer.index.placementsByUid(inbox?.id ?? '', [2]);
+  const refuseDamaged = (seqs: readonly number[]): void => {
+    if (placement === undefined || !seqs.includes(placement.emailSeq)) return;
+    throw new FengniError('index-row-damaged', { subject: 'a row', remedy: 'run "fengni index rebuild"' });
+  };
   const damagedRow = store.anotherLogin((index) =>
     Object.assign(Object.create(index) as typeof index, {
       emails: (seqs: readonly number[]) => {
-        if (placement !== undefined && seqs.includes(placement.emailSeq)) {
-          throw new FengniError('index-row-damaged', {
-            subject: 'a row',
-            remedy: 'run "fengni index rebuild"',
-          });
-        }
+        refuseDamaged(seqs);
         return index.emails(seqs);
+      },
+      texts: (seqs: readonly number[]) => {
+        refuseDamaged(seqs);
+        return index.texts(seqs);
       },
       mailboxes: (account: string) => index.mailboxes(account),
       mailbox: (id: string) => index.mailbox(id),
