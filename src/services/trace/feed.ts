@@ -1,7 +1,7 @@
 import type { Logger } from '#base/logger';
 import type { LogEvent, MailIndex } from '#store/index';
 import type { TraceEvent, TraceRecipient, TraceStore } from '#store/trace';
-import { messageEvent, recipientOf, type TracedEmail } from './message-events.ts';
+import { messageEvent, recipientOf, type TracedEmail, tracedEmails } from './message-events.ts';
 
 /** Keeps `trace.db` what the index is: nobody who hands in mail waits for it. */
 export interface TraceFeed {
@@ -83,7 +83,7 @@ export const createTraceFeed = (options: {
       while (isReadable) {
         const upTo = index.appliedSeq();
         const seqs = index.emailSeqs(after, pageSize);
-        const emails = index.emails(seqs);
+        const emails = tracedEmails(index, seqs);
         const last = seqs.at(-1);
         const isLast = seqs.length < pageSize;
         guarded(() => putEmails(store, emails, isLast ? upTo : (last ?? upTo)));
@@ -145,10 +145,7 @@ export const createTraceFeed = (options: {
             const email = { ...event, emailSeq: event.seq };
             const message = parsed.get(event.messageSeq);
             if (message !== undefined && !messages.has(event.messageSeq))
-              messages.set(
-                event.messageSeq,
-                messageEvent({ ...email, message, parsed: { envelope: message.envelope } }),
-              );
+              messages.set(event.messageSeq, messageEvent({ ...email, message, envelope: message.envelope }));
             copies.push({ messageSeq: event.messageSeq, recipient: recipientOf(email) });
           }
         }

@@ -1,17 +1,27 @@
-import type { EmailRow } from '#store/index';
+import type { EmailRow, MailIndex } from '#store/index';
 import type { TraceEvent, TraceRecipient } from '#store/trace';
 import { envelopeFields } from './envelope-fields.ts';
 
 /** What the index has of a copy that a search needs. */
 export type TracedEmail = Pick<EmailRow, 'emailSeq' | 'account' | 'address' | 'prefix' | 'key'> & {
   message: Pick<EmailRow['message'], 'seq' | 'id' | 'kind' | 'timeMs' | 'sha256Hex' | 'sizeBytes' | 'key'>;
-  parsed: Pick<EmailRow['parsed'], 'envelope'>;
+  /** ENVELOPE as the index has it */
+  envelope: Uint8Array;
+};
+
+/** Copies as the index has them, with what their messages show of themselves. */
+export const tracedEmails = (index: MailIndex, emailSeqs: readonly number[]): TracedEmail[] => {
+  const texts = index.texts(emailSeqs);
+  return index.emails(emailSeqs).flatMap((email) => {
+    const envelope = texts.get(email.emailSeq)?.envelope;
+    return envelope === undefined ? [] : [{ ...email, envelope }];
+  });
 };
 
 /** A message as it is traced, by one of its copies and without any: those come by `recipientOf`. */
 export const messageEvent = (email: TracedEmail): TraceEvent => {
   const { message } = email;
-  const { author, messageId } = envelopeFields(email.parsed.envelope);
+  const { author, messageId } = envelopeFields(email.envelope);
   return {
     seq: message.seq,
     timeMs: message.timeMs,
@@ -34,7 +44,7 @@ export const recipientOf = ({
   address,
   emailSeq,
   key,
-}: Omit<TracedEmail, 'message' | 'parsed'>): TraceRecipient => ({
+}: Omit<TracedEmail, 'message' | 'envelope'>): TraceRecipient => ({
   address,
   account,
   emailSeq,

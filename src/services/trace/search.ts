@@ -13,6 +13,7 @@ import {
 } from '#store/trace';
 import { networkOfKey } from './attempt.ts';
 import { putEmails } from './feed.ts';
+import { tracedEmails } from './message-events.ts';
 import { isOwn, ownTerm, type ReadQuery } from './query.ts';
 
 /** Where one copy of a message is now. */
@@ -147,7 +148,7 @@ const tailOf = ({ index, messages, fresh }: TraceSources): { store: TraceStore |
   const store = fresh();
   for (let taken = 0; taken < tailMax; taken += tailPage) {
     const seqs = index.emailSeqs(after, tailPage);
-    putEmails(store, index.emails(seqs), 0);
+    putEmails(store, tracedEmails(index, seqs), 0);
     if (seqs.length < tailPage) return { store, behind: 0 };
     after = seqs.at(-1) ?? after;
   }
