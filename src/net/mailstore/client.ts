@@ -57,6 +57,7 @@ export const createMailstoreClient = (options: {
 
   return {
     resolve: (address) => resolved.resolve(address, () => call('resolve', { address })),
+    keepMailOf: (request) => call('keepMailOf', request),
     deliver: (message, recipients, completeMs) => {
       const copies = encodeRecipients(recipients);
       const encoded = encodeMessageParams(message);

@@ -53,6 +53,7 @@ export const mailstoreMethods = (
       askers.add(peer);
       return { result: await writer.resolve(address) };
     },
+    keepMailOf: simple('keepMailOf'),
     deliver: deliverMethod(writer.deliver),
     append: async ({ message, ...request }: Request<'append'> & { message: MessageParams }, attachments) => ({
       result: await writer.append({ ...request, message: decodeMessageParams(message, attachments) }),

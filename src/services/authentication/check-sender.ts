@@ -38,7 +38,17 @@ export interface AuthenticationOptions {
 export type Disposition =
   | { readonly kind: 'accept' }
   | { readonly kind: 'junk' }
-  | { readonly kind: 'refuse'; readonly refusal: Refusal };
+  | { readonly kind: 'refuse'; readonly refusal: Refusal }
+  /**
+   * Refused for every account but those that keep mail from this domain or one below it: for them it goes to Junk, and then `results` are
+   * what is said.
+   */
+  | {
+      readonly kind: 'refuse-unless-kept';
+      readonly refusal: Refusal;
+      readonly domain: string;
+      readonly results: readonly string[];
+    };
 
 export interface SenderFindings {
   /** values of Authentication-Results, a method each */
@@ -181,26 +191,39 @@ class Checks implements SenderChecks {
     const { dkim, arc, spf, reverse, dmarc } = found;
     const { hostname } = this.#options;
     const softenedBy = dmarc !== null && dmarc.policy === 'reject' ? this.#trustedSealer(arc) : null;
-    const results: MethodResult[] = [];
-    if (reverse !== null) results.push(reverseResult(reverse, this.#transaction.peer.address));
-    if (spf !== null) results.push(spfResult(spf, this.#transaction));
-    if (dmarc !== null) results.push(dmarcResult(dmarc, softenedBy));
-    const isSealed = arc !== null && arc.result !== 'none';
-    if (isSealed) results.push(arcResult(arc));
-    // A peer of our own that hands over unsigned mail: nothing was checked, and that is what is said.
-    if (dmarc !== null || isSealed || dkim.results.length > 0) results.push(...dkimResults(dkim));
+    const encoded = (whyTaken: string | null): string[] => {
+      const results: MethodResult[] = [];
+      if (reverse !== null) results.push(reverseResult(reverse, this.#transaction.peer.address));
+      if (spf !== null) results.push(spfResult(spf, this.#transaction));
+      if (dmarc !== null) results.push(dmarcResult(dmarc, whyTaken));
+      const isSealed = arc !== null && arc.result !== 'none';
+      if (isSealed) results.push(arcResult(arc));
+      // A peer of our own that hands over unsigned mail: nothing was checked, and that is what is said.
+      if (dmarc !== null || isSealed || dkim.results.length > 0) results.push(...dkimResults(dkim));
+      return encodeResults(hostname, results, resultsOctetsMax);
+    };
+    const disposition = this.#disposition(found, softenedBy);
     const keys = new Map<string, KeyEvidence>();
     for (const { key } of dkim.results) if (key !== null) keys.set(key.name, key);
     for (const key of arc?.keys ?? []) keys.set(key.name, key);
+    const signer = disposition.kind === 'refuse' ? softeningSigner(dmarc) : null;
     return {
-      results: encodeResults(hostname, results, resultsOctetsMax),
+      results: encoded(softenedBy === null ? null : `${softenedBy}, which is trusted here, sealed it`),
       keys: [...keys.values()],
       reverseName: reverse?.name ?? null,
-      disposition: this.#disposition(found, softenedBy),
+      disposition:
+        disposition.kind !== 'refuse' || signer === null
+          ? disposition
+          : {
+              kind: 'refuse-unless-kept',
+              refusal: disposition.refusal,
+              domain: signer,
+              results: encoded(`${signer} signed it, and mail from there was kept here`),
+            },
     };
   }
 
-  #disposition({ spf, dkim, dmarc }: Found, softenedBy: string | null): Disposition {
+  #disposition({ spf, dkim, dmarc }: Found, softenedBy: string | null): Plain {
     const { policy } = this.#options;
     if (dmarc === null) return accept;
     if (policy.forgedResults === 'reject' && this.#hasForgedResults())
@@ -250,12 +273,23 @@ interface Found {
   readonly dmarc: DmarcResult | null;
 }
 
+type Plain = Exclude<Disposition, { readonly kind: 'refuse-unless-kept' }>;
+
+/**
+ * The organisation that signed what its own strict policy disowns (`adkim=s`); null where nobody did. Where From has several domains
+ * the signature of one says nothing about the others.
+ */
+const softeningSigner = (dmarc: DmarcResult | null): string | null =>
+  dmarc?.isSignedByOrganization === true && dmarc.authorDomains.length === 1
+    ? dmarc.organizationalDomain
+    : null;
+
 const cannotBeChecked = (reason: string) => ({ result: 'permerror', reason }) as const;
 
-const accept: Disposition = { kind: 'accept' };
+const accept: Plain = { kind: 'accept' };
 
 /** @source RFC 7372 §3 for the codes */
-const refuse = (enhanced: string, text: string): Disposition => ({
+const refuse = (enhanced: string, text: string): Plain => ({
   kind: 'refuse',
   refusal: refusal(550, enhanced, printable(text)),
 });

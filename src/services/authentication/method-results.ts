@@ -61,14 +61,11 @@ export const dkimResults = ({ results, uncheckedCount }: DkimOutcome): MethodRes
   return told.length > 0 ? told : [{ method: 'dkim', result: 'none', reason: null, properties: [] }];
 };
 
-/** @source RFC 8601 §2.7, RFC 9989 §A */
-export const dmarcResult = (dmarc: DmarcResult, softenedBy: string | null): MethodResult => ({
+/** @param whyTaken why a message is not refused that should have been  @source RFC 8601 §2.7, RFC 9989 §A */
+export const dmarcResult = (dmarc: DmarcResult, whyTaken: string | null): MethodResult => ({
   method: 'dmarc',
   result: dmarc.result,
-  reason:
-    softenedBy === null
-      ? dmarc.reason
-      : `${dmarc.reason ?? ''}; not refused, since ${softenedBy}, which is trusted here, sealed it`,
+  reason: whyTaken === null ? dmarc.reason : `${dmarc.reason ?? ''}; not refused, since ${whyTaken}`,
   properties: [
     property('header', 'from', dmarc.authorDomain),
     ...(dmarc.policy === null ? [] : [property('policy', 'dmarc', dmarc.policy)]),

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { concat, utf8 } from '#base/bytes';
 import { type Logger, silentLogger } from '#base/logger';
-import type { AcceptedRecipient, InboundTransaction } from '#protocols/smtp';
+import { type AcceptedRecipient, type InboundTransaction, refusal } from '#protocols/smtp';
+import type { Authentication, SenderFindings } from '#services/authentication';
 import type { SealedMessage, SealedRecipient } from '#services/mailstore';
 import { createMessageParser } from '#services/mailstore';
 import { SimFs } from '#store/durable';
@@ -36,6 +37,7 @@ const to = (address: string, notify: string | null = null): AcceptedRecipient =>
 interface World {
   delivered: { message: SealedMessage; recipients: readonly SealedRecipient[] }[];
   disabled: Set<string>;
+  writer: InboundOptions['writer'];
   send(
     octets: string,
     recipients?: readonly AcceptedRecipient[],
@@ -49,17 +51,18 @@ const world = (
   const io = new SimFs({ seed: 7 });
   const delivered: World['delivered'] = [];
   const disabled = new Set<string>();
-  const inbound = createInbound({
-    writer: {
-      resolve: async (address) =>
-        disabled.has(address)
-          ? { kind: 'disabled' }
-          : { kind: 'accepted', recipients: [{ account: `account-of-${address}`, detail: null }] },
-      deliver: async (message, recipients) => {
-        delivered.push({ message, recipients });
-        return { kind: 'done', id: message.id, seq: 1 };
-      },
+  const writer: InboundOptions['writer'] = {
+    resolve: async (address) =>
+      disabled.has(address)
+        ? { kind: 'disabled' }
+        : { kind: 'accepted', recipients: [{ account: `account-of-${address}`, detail: null }] },
+    deliver: async (message, recipients) => {
+      delivered.push({ message, recipients });
+      return { kind: 'done', id: message.id, seq: 1 };
     },
+  };
+  const inbound = createInbound({
+    writer,
     hostname: 'mail.fengni.test',
     origin: () => 'mail.fengni.test/fengni/s0/g1',
     clock: io.clock,
@@ -73,6 +76,7 @@ const world = (
     inbound,
     delivered,
     disabled,
+    writer,
     send: async (octets, recipients = [to('b@fengni.test')], of = transaction) => {
       const delivery = inbound.begin(of, recipients);
       for (let at = 0; at < octets.length; at += 10) await delivery.write(utf8(octets.slice(at, at + 10)));
@@ -104,6 +108,51 @@ test('DSN parameters of a recipient go with its copy alone (RFC 3461 §4.1)', as
     delivered[0]?.recipients.map(({ dsn }) => dsn ?? null),
     [{ notify: 'NEVER', orcpt: 'rfc822;o@x' }, null],
   );
+});
+
+test('where nobody can say whether mail was kept, the message is put off, not refused (docs/decisions/0010)', async () => {
+  const reason = refusal(550, '5.7.26', 'no');
+  const findings: SenderFindings = {
+    results: ['m; dmarc=fail'],
+    keys: [],
+    reverseName: null,
+    disposition: { kind: 'refuse-unless-kept', refusal: reason, domain: 'one.example', results: ['m; kept'] },
+  };
+  const authentication: Authentication = {
+    prepare: () => {},
+    begin: () => ({ write: () => {}, abort: () => {}, finish: async () => findings }),
+  };
+  const { writer } = world();
+  const away = world({
+    authentication,
+    writer: { ...writer, keepMailOf: () => Promise.reject(new Error('gone')) },
+  });
+  const putOff = await away.send(letter);
+  assert(putOff.kind === 'refused');
+  assert.deepEqual([putOff.code, away.delivered.length], [451, 0]);
+  const without = world({ authentication });
+  const told = await without.send(letter);
+  assert(told.kind === 'refused');
+  assert.deepEqual([told.code, told.text, told.reason], [550, 'no', 'authentication']);
+  const asked: unknown[] = [];
+  const kept = world({
+    authentication,
+    writer: {
+      ...writer,
+      keepMailOf: async (request) => {
+        asked.push(request);
+        return request.accounts.map((account) => account !== 'account-of-c@fengni.test');
+      },
+    },
+  });
+  // An address that leads to two accounts is one recipient, with one reply.
+  const alias = { ...to('all@fengni.test'), key: 'account-of-b@fengni.test account-of-c@fengni.test' };
+  const outcome = await kept.send(letter, [to('b@fengni.test'), alias]);
+  assert(outcome.kind === 'accepted');
+  assert.deepEqual([...(outcome.except ?? [])], [[1, { ...reason, reason: 'authentication' }]]);
+  assert.deepEqual(asked, [
+    { accounts: ['account-of-b@fengni.test', 'account-of-c@fengni.test'], domain: 'one.example' },
+  ]);
 });
 
 test('over LMTP a recipient that went away in between is refused alone; over SMTP the message is not split (RFC 2033 §4.2)', async () => {

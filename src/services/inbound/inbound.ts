@@ -15,7 +15,7 @@ import {
   type SenderVerdict,
   storeIsAway,
 } from '#protocols/smtp';
-import type { Authentication, SenderFindings } from '#services/authentication';
+import type { Authentication, Disposition, SenderFindings } from '#services/authentication';
 import {
   createMessageParser,
   createMessageSealer,
@@ -38,7 +38,8 @@ import type { Poison } from './poison.ts';
 import { commonPrefix, copyPrefix } from './trace.ts';
 
 export interface InboundOptions {
-  writer: Pick<MailstoreWriter, 'resolve' | 'deliver'>;
+  /** `keepMailOf` may be left out where nobody is authenticated */
+  writer: Pick<MailstoreWriter, 'resolve' | 'deliver'> & Partial<Pick<MailstoreWriter, 'keepMailOf'>>;
   hostname: string;
   /** `<hostname>/fengni/s<shard>/g<N>`, as the writer says it */
   origin(): string;
@@ -165,6 +166,36 @@ export const createInbound = (options: InboundOptions): Inbound => {
     return lost;
   };
 
+  /**
+   * What a verdict means for these recipients. Over SMTP one reply is for all: the message is refused unless it is taken for each account
+   * that it would go to. Over LMTP it is refused for those recipients alone for whom it is not taken.
+   */
+  const settle = async (
+    disposition: Disposition,
+    recipients: readonly AcceptedRecipient[],
+    isLmtp: boolean,
+  ): Promise<Refusal | Settled> => {
+    if (disposition.kind === 'refuse') return named(disposition.refusal);
+    if (disposition.kind !== 'refuse-unless-kept')
+      return { kind: 'taken', isJunk: disposition.kind === 'junk' };
+    const { domain, results } = disposition;
+    const reason = named(disposition.refusal);
+    const accounts = [...new Set(recipients.flatMap(({ key }) => key.split(' ')))];
+    let keeps: readonly boolean[];
+    try {
+      keeps = (await writer.keepMailOf?.({ accounts, domain })) ?? [];
+    } catch (error) {
+      logger.warn('kept mail could not be looked up', { code: codeOf(error) });
+      return storeIsAway;
+    }
+    const keepers = new Set(accounts.filter((_, at) => keeps[at] === true));
+    const except = new Map<number, Refusal>();
+    for (const [index, { key }] of recipients.entries())
+      if (!key.split(' ').every((account) => keepers.has(account))) except.set(index, reason);
+    if (except.size === recipients.length || (except.size > 0 && !isLmtp)) return reason;
+    return { kind: 'taken', isJunk: true, results, except };
+  };
+
   const begin = (
     transaction: InboundTransaction | LocalTransaction,
     recipients: readonly AcceptedRecipient[],
@@ -267,20 +298,22 @@ export const createInbound = (options: InboundOptions): Inbound => {
         await discard();
         return parserThrew(error);
       }
-      if (sender?.disposition.kind === 'refuse') {
-        const { refusal: reason } = sender.disposition;
-        logger.info('message refused', { id, enhanced: reason.enhanced, protocol: transaction.protocol });
-        await discard();
-        return reason.reason === undefined ? { ...reason, reason: 'authentication' } : reason;
-      }
       const { peer, helo, protocol, tls, mailFrom } = transaction;
-      const except = protocol?.includes('LMTP') === true ? await lostSince(recipients) : new Map();
+      const isLmtp = protocol.includes('LMTP');
+      const said = sender === null ? null : await settle(sender.disposition, recipients, isLmtp);
+      if (said?.kind === 'refused') {
+        logger.info('message refused', { id, enhanced: said.enhanced, protocol });
+        await discard();
+        return said;
+      }
+      const except = isLmtp ? await lostSince(recipients) : new Map<number, Refusal>();
+      for (const [index, reason] of said?.except ?? []) if (!except.has(index)) except.set(index, reason);
       const taking = recipients.filter((_, index) => !except.has(index));
       if (taking.length === 0) {
         await discard();
         return { kind: 'accepted', id, sha256Hex, except };
       }
-      const results = sender?.results ?? [`${options.hostname}; none`];
+      const results = said?.results ?? sender?.results ?? [`${options.hostname}; none`];
       const keys = sender?.keys ?? [];
       const common = commonPrefix({
         from:
@@ -330,7 +363,7 @@ export const createInbound = (options: InboundOptions): Inbound => {
         rcp: tree.root,
         parsed: structure,
       });
-      const isJunk = sender?.disposition.kind === 'junk';
+      const isJunk = said?.isJunk === true;
       const copies = new Map<string, SealedRecipient>();
       for (const [at, { address, key, dsn }] of taking.entries()) {
         const place = tree.places[at];
@@ -414,6 +447,18 @@ export const createInbound = (options: InboundOptions): Inbound => {
 
   return { sender, recipient, begin };
 };
+
+const named = (refused: Refusal): Refusal =>
+  refused.reason === undefined ? { ...refused, reason: 'authentication' } : refused;
+
+/** A message is taken, for all recipients but these. */
+interface Settled {
+  readonly kind: 'taken';
+  readonly isJunk: boolean;
+  /** what is said of the sender, where that depends on the recipients */
+  readonly results?: readonly string[];
+  readonly except?: ReadonlyMap<number, Refusal>;
+}
 
 /** In A-labels; `Postmaster` may come without. */
 const domainsOf = (recipients: readonly AcceptedRecipient[]): Set<string> =>

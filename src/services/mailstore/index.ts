@@ -18,6 +18,7 @@ export type {
   RecipientVerdict,
   WriterStatus,
 } from './port.ts';
+export { keepersAskedMax } from './port.ts';
 export {
   createMessageSealer,
   type LargeBodies,

@@ -80,6 +80,9 @@ export interface WriterStatus {
   sealerReason: string | null;
 }
 
+/** Accounts that one call of `keepMailOf` looks at. */
+export const keepersAskedMax = 1_000;
+
 /**
  * The only way to change anything. Every promise is fulfilled when its group is durable and applied; a rejection with
  * `FengniError` means that nothing of it was stored, or, retryable `ipc-closed`, that nobody knows.
@@ -89,6 +92,13 @@ export interface WriterStatus {
 export interface MailstoreWriter {
   /** @param address as in RCPT TO, without angle brackets */
   resolve(address: string): Promise<RecipientVerdict>;
+  /**
+   * Which of these accounts have kept mail from a domain or one below it: seen mail from an author there for whom DMARC spoke, which came a
+   * day ago or earlier and lies neither in Junk nor in Trash.
+   *
+   * @param accounts at most `keepersAskedMax`; of any beyond it the answer is no
+   */
+  keepMailOf(request: { accounts: readonly string[]; domain: string }): Promise<readonly boolean[]>;
   /** a message from outside for any number of accounts: one original, one copy each, one group */
   deliver(
     message: SealedMessage,

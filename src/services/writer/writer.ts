@@ -2,7 +2,12 @@ import path from 'node:path';
 import { equalBytes } from '#base/bytes';
 import { FengniError } from '#base/errors';
 import type { Logger } from '#base/logger';
-import type { MailstoreChange, MailstoreWriter, WriterStatus } from '#services/mailstore';
+import {
+  keepersAskedMax,
+  type MailstoreChange,
+  type MailstoreWriter,
+  type WriterStatus,
+} from '#services/mailstore';
 import type { Io } from '#store/durable';
 import type { Directory, KeyRef, LogEvent, MailIndex } from '#store/index';
 import { emptySpool, LargeFiles } from '#store/large';
@@ -30,6 +35,9 @@ import { createOwnFiles, type OwnFiles } from './own-files.ts';
 import type { ParseElsewhere, ReplayReaders } from './replay.ts';
 import { createSnapshots, readMailboxRoot } from './snapshots.ts';
 import { WorkingState } from './working-state.ts';
+
+/** mail that came less than this ago says nothing about whether it is kept, in milliseconds */
+const keptAfterMs = 86_400_000;
 
 export interface Projections {
   index: MailIndex;
@@ -236,6 +244,12 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
       return (heads as NonNullable<typeof heads>).handOver(key);
     },
     resolve: async (address) => addresses.resolve(address),
+    keepMailOf: async ({ accounts, domain }) => {
+      const beforeMs = io.clock.nowMs() - keptAfterMs;
+      return accounts.map(
+        (account, at) => at < keepersAskedMax && index.hasKeptMailOf(account, domain, beforeMs),
+      );
+    },
     deliver: (message, recipients, completeMs) =>
       ownFiles.with(message, () => queue.submit(deliver(message, recipients), completeMs)),
     append: (request) => ownFiles.with(request.message, () => queue.submit(append(request))),

@@ -84,7 +84,9 @@ const story = (choices: readonly (readonly [number, number, number])[]): LogEven
           emailId,
           threadId: idOf('t', seq),
           address: `x+${a}@fengni.test`,
-          prefix: utf8(`Return-Path: <${'y'.repeat(b % 20)}>\r\n`),
+          prefix: utf8(
+            `Return-Path: <${'y'.repeat(b % 20)}>\r\nReceived: x\r\n${['', `Authentication-Results: m.test; dmarc=pass header.from=${authors[b % authors.length]}\r\n`][a % 2]}`,
+          ),
           mailbox: mailbox.id,
           uid: mailbox.uidNext,
           modSeq,
@@ -213,6 +215,8 @@ const story = (choices: readonly (readonly [number, number, number])[]): LogEven
   return events;
 };
 
+const authors = ['example.org', 'news.example.org', 'example.net', 'xexample.org', 'example.organic'];
+
 const stories = fc.array(fc.tuple(fc.nat(16), fc.nat(50), fc.nat(50)), { maxLength: 60 }).map(story);
 
 /**
@@ -269,6 +273,13 @@ export const mailIndexSuite = (
           }
           for (let k = 0; k < 7; k++)
             assert.equal(index.findThread(account, [`k${k}`]), model.findThread(account, [`k${k}`]));
+          for (const domain of ['example.org', 'news.example.org', 'org', 'example.net'])
+            for (const beforeMs of [20_000, 1_000_000])
+              assert.equal(
+                index.hasKeptMailOf(account, domain, beforeMs),
+                model.hasKeptMailOf(account, domain, beforeMs),
+                domain,
+              );
           assert.deepEqual(index.unplaced(2, 5, 3), model.unplaced(2, 5, 3));
           const copies = model.emailSeqs(0, 1_000);
           assert.deepEqual(index.emailSeqs(0, 1_000), copies);
@@ -284,6 +295,105 @@ export const mailIndexSuite = (
       }),
       { numRuns: 60 },
     );
+  });
+
+  test(`${name}: kept mail is what came long enough ago, was seen and left, for whose author DMARC spoke`, () => {
+    const opened = open();
+    try {
+      const { index } = opened;
+      const mailboxes = { inbox: idOf('m', 1), junk: idOf('m', 2) };
+      const results = (value: string) => `Authentication-Results: m.test; ${value}\r\n`;
+      const events: LogEvent[] = [];
+      const state = (mailbox: string, change: StateChange): void => {
+        const seq = events.length + 1;
+        events.push({
+          type: 'state',
+          seq,
+          account,
+          key,
+          mailbox,
+          modSeq: seq,
+          actor: 'owner',
+          timeMs: seq,
+          change,
+        });
+      };
+      let uid = 0;
+      const mail = (mailbox: string, flags: string[], above: string, below: string): void => {
+        const [seq, at_] = [events.length + 1, events.length + 2];
+        uid += 1;
+        const parsed = {
+          envelope: utf8('x'),
+          bodyStructure: utf8('x'),
+          body: utf8('x'),
+          structure: utf8('x'),
+        };
+        events.push({
+          type: 'message',
+          seq,
+          at: at(seq),
+          key: { epoch: 1, slot: seq },
+          id: idOf('b', seq).padEnd(26, 'a'),
+          kind: 'received',
+          timeMs: 1_000,
+          leafIndex: seq,
+          sha256Hex: 'ab'.repeat(32),
+          sizeBytes: 1,
+          parsed: { ...parsed, threadKeys: [], preview: '' },
+        });
+        events.push({
+          type: 'deliver',
+          seq: at_,
+          at: at(at_),
+          key: { epoch: 1, slot: at_ },
+          account,
+          messageSeq: seq,
+          emailId: idOf('e', at_),
+          threadId: idOf('t', at_),
+          address: 'x@m.test',
+          prefix: utf8(`${above}Received: from x by m.test; date\r\n${below}Fengni-Seal: id=x\r\n`),
+          mailbox,
+          uid,
+          modSeq: at_,
+          dateMs: 1_000,
+          flags,
+          uidl: 'x'.repeat(16),
+        });
+      };
+      const path = 'Return-Path: <>\r\n';
+      state(mailboxes.inbox, { op: 'create', name: 'INBOX', role: null, uidValidity: 1, subscribed: true });
+      state(mailboxes.junk, { op: 'create', name: 'Junk', role: 'Junk', uidValidity: 2, subscribed: true });
+      const pass = (domain: string) => results(`dmarc=pass header.from=${domain} policy.dmarc=reject`);
+      mail(mailboxes.inbox, ['\\Seen'], path, pass('news.kept.example'));
+      mail(mailboxes.inbox, [], path, pass('unread.example'));
+      mail(mailboxes.inbox, ['\\Seen', '\\Deleted'], path, pass('deleted.example'));
+      mail(mailboxes.junk, ['\\Seen'], path, pass('junk.example'));
+      mail(mailboxes.inbox, ['\\Seen'], path, results('dmarc=fail header.from=failed.example'));
+      mail(
+        mailboxes.inbox,
+        ['\\Seen'],
+        `${path}${pass('above.example')}`,
+        results('spf=pass smtp.mailfrom=x'),
+      );
+      mail(
+        mailboxes.inbox,
+        ['\\Seen'],
+        path,
+        results('dkim=fail reason="dmarc=pass header.from=quoted.example" header.d=quoted.example'),
+      );
+      index.apply(events, events.length);
+      const kept = (domain: string, beforeMs = 1_001) => index.hasKeptMailOf(account, domain, beforeMs);
+      assert.deepEqual([kept('kept.example'), kept('news.kept.example')], [true, true]);
+      assert.deepEqual(
+        [kept('other.kept.example'), kept('t.example'), kept('kept.example', 1_000)],
+        [false, false, false],
+      );
+      for (const name of ['unread', 'deleted', 'junk', 'failed', 'above', 'quoted'])
+        assert.equal(kept(`${name}.example`), false, name);
+      assert.equal(index.hasKeptMailOf(idOf('a', 2), 'kept.example', 1_001), false, 'another account');
+    } finally {
+      opened.discard();
+    }
   });
 
   test(`${name}: after a gap no mailbox gives out a UID that the lost part may have given out (FORMATS §3)`, () => {

@@ -74,3 +74,4 @@ export {
   uidPage,
 } from './snapshot-content.ts';
 export { formatUidSet, parseUidSet } from './uid-set.ts';
+export { isForgettable, isKept, keptMailMax, reversedDomain, vouchedAuthor } from './vouched-author.ts';

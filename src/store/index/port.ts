@@ -343,6 +343,12 @@ export interface MailIndex {
   accountKey(account: string): KeyRef | null;
   marks(): LogMarks;
   findThread(account: string, threadKeys: readonly string[]): string | null;
+  /**
+   * Whether a copy of this account, for whose author of this domain or one below it DMARC spoke when it came, and that was before a
+   * time, lies in a mailbox that is neither Junk nor Trash, seen and not marked for deletion. At most `keptMailMax` copies of such
+   * authors are looked at: by domain, as `reversedDomain` writes it, from the last one, the newest first.
+   */
+  hasKeptMailOf(account: string, domain: string, beforeMs: number): boolean;
   /** a text of everything that this port answers, line by line, in a fixed order */
   dump(): Iterable<string>;
   close(): void;

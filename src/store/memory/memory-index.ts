@@ -4,7 +4,10 @@ import {
   dumpIndex,
   type EmailRow,
   flagBits,
+  isForgettable,
+  isKept,
   type KeyRef,
+  keptMailMax,
   type LogEvent,
   type LogMarks,
   type MailboxRow,
@@ -15,11 +18,13 @@ import {
   type PlacementRow,
   parseUidSet,
   type RestoreEvent,
+  reversedDomain,
   type SnapshotEvent,
   type SnapshotFrame,
   type StateEvent,
   seqOf,
   type UnplacedRow,
+  vouchedAuthor,
 } from '#store/index';
 
 interface Mailbox extends Omit<MailboxRow, 'keywords' | 'subscribed'> {
@@ -599,6 +604,25 @@ export const createMemoryIndex = (): MailIndex => {
         if (emails !== undefined) return emails.get(Math.min(...emails.keys())) ?? null;
       }
       return null;
+    },
+    hasKeptMailOf: (id, domain, beforeMs) => {
+      const first = reversedDomain(domain);
+      const theirs = [...state.emails.values()]
+        .flatMap((email) => {
+          const author = email.account === id ? vouchedAuthor(email.prefix) : null;
+          return author === null ? [] : [{ email, author: reversedDomain(author) }];
+        })
+        .filter(({ author }) => author.startsWith(first))
+        .sort((a, b) => (a.author === b.author ? b.email.seq - a.email.seq : a.author < b.author ? 1 : -1))
+        .slice(0, keptMailMax)
+        .filter(({ email }) => email.dateMs < beforeMs);
+      const seqs = new Set(theirs.map(({ email }) => email.seq));
+      return [...state.mailboxes.values()].some(
+        (mailbox) =>
+          mailbox.account === id &&
+          !isForgettable(mailbox.role) &&
+          [...mailbox.placements.values()].some(({ emailSeq, flags }) => seqs.has(emailSeq) && isKept(flags)),
+      );
     },
     dump: () => dumpIndex(index),
     close: () => {},

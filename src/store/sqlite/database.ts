@@ -26,7 +26,7 @@ export interface Database {
 const busyMs = 5_000;
 
 /** The newest layout that this program writes; a file with another is thrown away and made again from the log. */
-const layout = 5;
+const layout = 6;
 
 /**
  * Opens a projection's file.

@@ -5,7 +5,10 @@ import {
   type ErasedEvent,
   flagBits,
   idOf,
+  isForgettable,
+  isKept,
   type KeyRef,
+  keptMailMax,
   type LogEvent,
   type LogMarks,
   type MailboxRow,
@@ -15,12 +18,14 @@ import {
   type PlacementRow,
   parseUidSet,
   type RestoreEvent,
+  reversedDomain,
   type SnapshotEvent,
   type SnapshotFrame,
   type StateEvent,
   seqOf,
   type Tombstone,
   type UnplacedRow,
+  vouchedAuthor,
 } from '#store/index';
 import {
   type Cell,
@@ -68,6 +73,7 @@ const columns = {
     'length_bytes',
     'key_epoch',
     'key_slot',
+    'author',
   ],
   mailbox: [
     'id',
@@ -100,11 +106,12 @@ const schema = `
   CREATE TABLE message_text (seq INTEGER PRIMARY KEY, envelope BLOB, body_structure BLOB, body BLOB, thread_keys TEXT, preview TEXT,
     sum BLOB);
   CREATE TABLE email (seq INTEGER PRIMARY KEY, account TEXT, thread TEXT, address TEXT, prefix BLOB, date INTEGER, message INTEGER,
-    segment INTEGER, offset INTEGER, length_bytes INTEGER, key_epoch INTEGER, key_slot INTEGER, sum BLOB);
+    segment INTEGER, offset INTEGER, length_bytes INTEGER, key_epoch INTEGER, key_slot INTEGER, author TEXT, sum BLOB);
   CREATE INDEX message_key ON message (key_epoch, key_slot);
   CREATE INDEX email_message ON email (message);
   CREATE INDEX email_key ON email (key_epoch, key_slot);
   CREATE INDEX email_account ON email (account);
+  CREATE INDEX email_author ON email (account, author) WHERE author IS NOT NULL;
   CREATE TABLE mailbox (id TEXT PRIMARY KEY, account TEXT, name TEXT, role TEXT, uid_validity INTEGER, uid_next INTEGER,
     modseq INTEGER, recent_below INTEGER, keywords TEXT, sum BLOB, UNIQUE (account, name)) WITHOUT ROWID;
   CREATE TABLE placement (mailbox INTEGER, uid INTEGER, email INTEGER, flags INTEGER, keywords TEXT, modseq INTEGER, date INTEGER,
@@ -587,6 +594,7 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
         });
         break;
       case 'deliver': {
+        const author = vouchedAuthor(event.prefix);
         put(
           'email',
           event.seq,
@@ -601,6 +609,7 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
           event.at.lengthBytes,
           event.key.epoch,
           event.key.slot,
+          author === null ? null : reversedDomain(author),
         );
         if (!event.placedBySnapshot && !isKnown(event.account)) {
           // Its own frames can be read no more: the account was purged.
@@ -952,6 +961,34 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
       }
       return null;
     },
+    hasKeptMailOf: (account, domain, beforeMs) => {
+      const forgettable = many('mailbox', 'WHERE account = ?', account).flatMap((row) =>
+        isForgettable(row['role'] === null ? null : text(row, 'role'))
+          ? [mailboxNumber(text(row, 'id'))]
+          : [],
+      );
+      const first = reversedDomain(domain);
+      const rows = db.all(
+        keptSql,
+        account,
+        first,
+        `${first.slice(0, -1)}/`,
+        keptMailMax,
+        beforeMs,
+        JSON.stringify(forgettable),
+      );
+      // What decides is read again as whole rows, which are checked.
+      return rows.some((row) => {
+        const email = one('email', 'seq = ?', number(row, 'email'));
+        const placed = one(
+          'placement',
+          'mailbox = ? AND uid = ?',
+          number(row, 'mailbox'),
+          number(row, 'uid'),
+        );
+        return email !== null && placed !== null && isKept(number(placed, 'flags'));
+      });
+    },
     dump: () => dumpIndex(index),
     close: () => db.close(),
   };
@@ -989,6 +1026,13 @@ const emailRow = (row: readonly Cell[], message: readonly Cell[]): EmailRow => (
   message: messageRow(message),
   structure: octetsAt(message, inMessage.structure),
 });
+
+/** `isKept` in SQL; the first that is found is enough */
+const keptSql = `SELECT e.seq AS email, p.mailbox AS mailbox, p.uid AS uid FROM
+  (SELECT seq, date FROM email WHERE account = ? AND author >= ? AND author < ? ORDER BY author DESC, seq DESC LIMIT ?) e
+  CROSS JOIN placement p ON p.email = e.seq
+  WHERE e.date < ? AND p.flags & ${flagBits(['\\Seen', '\\Deleted']).bits} = ${flagBits(['\\Seen']).bits}
+    AND p.mailbox NOT IN (SELECT value FROM json_each(?)) LIMIT 1`;
 
 /** rows that one statement asks for */
 const togetherMax = 64;

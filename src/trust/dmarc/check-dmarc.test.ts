@@ -37,6 +37,15 @@ test('strict alignment wants the same domain, relaxed the same organisation (RFC
   const below = { dkim: dkim('mail.example.org'), spf: { domain: 'mail.example.org', result: 'pass' } };
   assert.equal((await check(strict, below)).result, 'fail');
   assert.equal((await check(strict, { dkim: dkim('EXAMPLE.org.') })).result, 'pass');
+  const signedBy = async (given: DmarcRequest['dkim'], from = 'example.org') =>
+    (await check(strict, { from: [from], dkim: given })).isSignedByOrganization;
+  assert.equal(await signedBy(dkim('mail.example.org')), true);
+  assert.equal(await signedBy(dkim('example.org'), 'news.example.org'), true);
+  assert.equal(await signedBy([]), false);
+  for (const other of ['policy', 'fail', 'temperror'])
+    assert.equal(await signedBy(dkim('mail.example.org', other)), false, other);
+  for (const other of ['notexample.org', 'org', 'example.org.evil.test'])
+    assert.equal(await signedBy(dkim(other)), false, other);
   const relaxed = policies({ 'example.org': 'v=DMARC1; p=reject' });
   const told = await check(relaxed, below);
   assert.deepEqual([told.result, told.dkim[0]?.isAligned, told.spf?.isAligned], ['pass', true, true]);

@@ -61,6 +61,7 @@ const emptyResult = ({ spf, dkim }: DmarcRequest, authorDomains: readonly string
   isTesting: false,
   spf: spf && { domain: plainDomain(spf.domain) ?? spf.domain, result: spf.result, isAligned: false },
   dkim: dkim.map((each) => ({ ...each, domain: plainDomain(each.domain) ?? each.domain, isAligned: false })),
+  isSignedByOrganization: false,
   reason: null,
   authenticated: false,
 });
@@ -132,7 +133,17 @@ const checkAuthor = async (
   if (isAlignedWith((result) => result === 'temperror'))
     return { ...told, result: 'temperror', reason: `SPF or DKIM of ${authorDomain} could not be checked` };
   if (applied.kind === 'unavailable') return { ...told, result: 'temperror', reason: forPeople(applied.why) };
-  return { ...told, result: 'fail', reason: `neither SPF nor DKIM passed for ${authorDomain}` };
+  const isSignedByOrganization =
+    record.adkim === 's' &&
+    (await align(told, { ...record, adkim: 'r' }, organization, finder)).result.dkim.some(
+      (each) => each.isAligned && passes(each.result),
+    );
+  return {
+    ...told,
+    result: 'fail',
+    isSignedByOrganization,
+    reason: `neither SPF nor DKIM passed for ${authorDomain}`,
+  };
 };
 
 /** The organisational domain's record, else the public suffix's. @source RFC 9989 §4.10.1 */

@@ -72,6 +72,10 @@ export interface DmarcResult {
   readonly spf: DmarcSpfAlignment | null;
   /** in the order given */
   readonly dkim: readonly DmarcDkimAlignment[];
+  /**
+   * with `fail`: a signature that passed is of the author's organisation, but not of the very domain that the record asks for (`adkim=s`)
+   */
+  readonly isSignedByOrganization: boolean;
   /** why it is not `pass`, in English, for the sender's administrator; null with `pass` */
   readonly reason: string | null;
   /** the record's answer was authenticated by DNSSEC */
