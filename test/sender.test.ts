@@ -145,6 +145,17 @@ test('mail that its author’s domain disowns is refused with the reason, or goe
 
 test('no DNS answer refuses anything', async () => {
   const id = idOf(await send(mail('broken.example'), 'x@broken.example'));
+  const counted = (await (await fetch(`http://127.0.0.1:${server.ports.metrics}/metrics`)).text()).split('\n');
+  for (const [name, labels, least] of [
+    ['fengni_authentication_results_total', 'protocol="smtp",method="dkim",result="pass"', 2],
+    ['fengni_authentication_results_total', 'protocol="smtp",method="dmarc",result="temperror"', 1],
+    ['fengni_sender_refused_total', 'protocol="smtp",reason="dmarc"', 2],
+    ['fengni_sender_junk_total', 'protocol="smtp",reason="quarantine"', 1],
+    ['fengni_events_total', 'protocol="dns",event="unavailable"', 1],
+  ] as const) {
+    const line = counted.find((each) => each.startsWith(`${name}{${labels}} `)) ?? '';
+    assert(Number(line.split(' ').at(-1)) >= least, `${name}{${labels}}: ${line}`);
+  }
   assert.match(
     await fengni(['show', id]),
     /unknown +who sends for broken\.example could not be asked \(SPF\)/,

@@ -6,5 +6,6 @@ export const dnsCounters = ({ counts }: DnsClient): Readonly<Record<string, numb
   'dns-cache-hit': counts.cacheHits,
   'dns-unavailable': counts.unavailable,
   'dns-stray-answer': counts.strayAnswers,
+  'dns-silence': counts.silences,
   'dns-overloaded': counts.overloaded,
 });

@@ -55,6 +55,7 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
       clock: systemClock,
       policy: config.authentication,
       isExempt: (address) => exempt.has(address),
+      count: (name) => counters.count(name),
     }),
     origin: () => origin,
     clock: systemClock,

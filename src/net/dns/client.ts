@@ -46,6 +46,8 @@ export interface DnsCounts {
   readonly unavailable: number;
   /** answers that fit nothing that was asked: mistakes, or somebody who guesses */
   readonly strayAnswers: number;
+  /** times that no resolver answered for the root */
+  readonly silences: number;
   /** lookups refused because too many wait */
   readonly overloaded: number;
 }
@@ -78,7 +80,14 @@ class Client implements DnsClient {
   /** when somebody is to be asked again, while no resolver answers anything; null: as far as is known one does */
   #silentUntilMs: number | null = null;
   #probing: Promise<void> | null = null;
-  readonly #counts = { lookups: 0, cacheHits: 0, unavailable: 0, strayAnswers: 0, overloaded: 0 };
+  readonly #counts = {
+    lookups: 0,
+    cacheHits: 0,
+    unavailable: 0,
+    strayAnswers: 0,
+    silences: 0,
+    overloaded: 0,
+  };
 
   constructor(settings: DnsSettings) {
     this.#settings = settings;
@@ -254,8 +263,9 @@ class Client implements DnsClient {
     ).then((exchanged) => {
       this.#probing = null;
       const isSilence = exchanged.every(({ kind }) => kind === 'failed');
-      if (isSilence && !this.#closing.signal.aborted)
-        this.#silentUntilMs = this.#nowMs() + this.#limits.silenceMs;
+      if (!isSilence || this.#closing.signal.aborted) return;
+      this.#counts.silences++;
+      this.#silentUntilMs = this.#nowMs() + this.#limits.silenceMs;
     });
     return this.#probing;
   }

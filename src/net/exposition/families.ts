@@ -29,6 +29,9 @@ export const families = {
   fengni_replies_total: { type: 'counter', labels: ['protocol', 'class'] },
   fengni_messages_total: { type: 'counter', labels: ['protocol', 'outcome'] },
   fengni_refused_total: { type: 'counter', labels: ['protocol', 'what'] },
+  fengni_authentication_results_total: { type: 'counter', labels: ['protocol', 'method', 'result'] },
+  fengni_sender_refused_total: { type: 'counter', labels: ['protocol', 'reason'] },
+  fengni_sender_junk_total: { type: 'counter', labels: ['protocol', 'reason'] },
   fengni_logins_total: { type: 'counter', labels: ['protocol', 'outcome'] },
   fengni_limits_total: { type: 'counter', labels: ['protocol', 'limit'] },
   fengni_errors_total: { type: 'counter', labels: ['protocol', 'kind'] },
@@ -85,6 +88,7 @@ const events = [
   'cache-hit',
   'unavailable',
   'stray-answer',
+  'silence',
 ] as const;
 
 export const labelValues = { limit: limitNames, kind: errors, event: events } as const;
@@ -108,6 +112,12 @@ export const shownAs = (name: string): { family: FamilyName; labels: Readonly<Re
   if (version !== undefined) return of('fengni_tls_handshakes_total', { version });
   const replies = /^reply-(\w+)$/.exec(rest)?.[1];
   if (replies !== undefined) return of('fengni_replies_total', { class: replies });
+  const [, method, result] = /^auth-([a-z]+)-([a-z]+)$/.exec(rest) ?? [];
+  if (method !== undefined && result !== undefined)
+    return of('fengni_authentication_results_total', { method, result });
+  const [, done, why] = /^sender-(refused|junk)-([a-z-]+)$/.exec(rest) ?? [];
+  if (why !== undefined)
+    return of(done === 'junk' ? 'fengni_sender_junk_total' : 'fengni_sender_refused_total', { reason: why });
   switch (rest) {
     case 'session':
       return of('fengni_sessions_total');

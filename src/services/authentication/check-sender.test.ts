@@ -127,7 +127,10 @@ test('reject is refused with the reason, quarantine goes to Junk, none is taken 
     text,
     /DMARC of a\.example asks to reject mail from a\.example.*SPF a\.example: fail; no DKIM signature/,
   );
-  assert.deepEqual((await check(mail('q.example'), from('192.0.2.9'))).disposition, { kind: 'junk' });
+  assert.deepEqual((await check(mail('q.example'), from('192.0.2.9'))).disposition, {
+    kind: 'junk',
+    why: 'quarantine',
+  });
   assert.deepEqual((await check(mail('n.example'), from('192.0.2.9'))).disposition, { kind: 'accept' });
   assert.deepEqual((await check(mail('unknown.example'), from('192.0.2.9'))).disposition, { kind: 'accept' });
   const policy = (dmarc: AuthenticationPolicy['dmarc']) => ({ policy: { dmarc } });
@@ -190,7 +193,7 @@ test('results in our name that come with the message are kept, or refuse it; tho
 
 test('a header that is too large to be checked goes to Junk, and is not believed', async () => {
   const findings = await check(`X: ${'x'.repeat(1_100_000)}\r\n${mail('n.example')}`, from('192.0.2.1'));
-  assert.deepEqual(findings.disposition, { kind: 'junk' });
+  assert.deepEqual(findings.disposition, { kind: 'junk', why: 'header-limit' });
   assert.match(words(findings), / dmarc=permerror /);
 });
 
@@ -238,7 +241,7 @@ test('a seal that is trusted here softens a reject to Junk; one that is not, or 
   const trusted = { policy: { trustedSealers: ['list.example'] } };
   const softened = await check(sealed, from('192.0.2.9'), trusted);
   assert.equal(words(softened), 'iprev=permerror spf=fail dmarc=fail arc=pass dkim=none');
-  assert.deepEqual(softened.disposition, { kind: 'junk' });
+  assert.deepEqual(softened.disposition, { kind: 'junk', why: 'trusted-sealer' });
   assert.match(
     softened.results.join('\n'),
     /not refused, since list\.example, which is trusted here, sealed it/,

@@ -30,21 +30,34 @@ export interface AuthenticationOptions {
   readonly policy: AuthenticationPolicy;
   /** addresses of relays and clients of our own: their SPF, DMARC and reverse names say nothing about the sender */
   isExempt(address: string): boolean;
+  /** counts each result and what was done, by names that `/metrics` knows */
+  count?(name: string): void;
   /** how long answers are waited for once a message is complete, in milliseconds; 20 s where it is left out */
   readonly patienceMs?: number;
 }
 
+export type JunkReason =
+  /** the author's domain asks for it */
+  | 'quarantine'
+  /** `[authentication] dmarc = "junk"` */
+  | 'policy'
+  | 'trusted-sealer'
+  | 'kept-mail'
+  /** nobody could say who the author is */
+  | 'header-limit';
+
 /** What is done with a message. */
 export type Disposition =
   | { readonly kind: 'accept' }
-  | { readonly kind: 'junk' }
-  | { readonly kind: 'refuse'; readonly refusal: Refusal }
+  | { readonly kind: 'junk'; readonly why: JunkReason }
+  | { readonly kind: 'refuse'; readonly why: 'dmarc' | 'forged-results'; readonly refusal: Refusal }
   /**
    * Refused for every account but those that keep mail from this domain or one below it: for them it goes to Junk, and then `results` are
    * what is said.
    */
   | {
       readonly kind: 'refuse-unless-kept';
+      readonly why: 'dmarc';
       readonly refusal: Refusal;
       readonly domain: string;
       readonly results: readonly string[];
@@ -191,7 +204,7 @@ class Checks implements SenderChecks {
     const { dkim, arc, spf, reverse, dmarc } = found;
     const { hostname } = this.#options;
     const softenedBy = dmarc !== null && dmarc.policy === 'reject' ? this.#trustedSealer(arc) : null;
-    const encoded = (whyTaken: string | null): string[] => {
+    const resultsWith = (whyTaken: string | null): MethodResult[] => {
       const results: MethodResult[] = [];
       if (reverse !== null) results.push(reverseResult(reverse, this.#transaction.peer.address));
       if (spf !== null) results.push(spfResult(spf, this.#transaction));
@@ -200,15 +213,20 @@ class Checks implements SenderChecks {
       if (isSealed) results.push(arcResult(arc));
       // A peer of our own that hands over unsigned mail: nothing was checked, and that is what is said.
       if (dmarc !== null || isSealed || dkim.results.length > 0) results.push(...dkimResults(dkim));
-      return encodeResults(hostname, results, resultsOctetsMax);
+      return results;
     };
     const disposition = this.#disposition(found, softenedBy);
     const keys = new Map<string, KeyEvidence>();
     for (const { key } of dkim.results) if (key !== null) keys.set(key.name, key);
     for (const key of arc?.keys ?? []) keys.set(key.name, key);
+    const results = resultsWith(
+      softenedBy === null ? null : `${softenedBy}, which is trusted here, sealed it`,
+    );
+    for (const { method, result } of results) this.#options.count?.(`smtp-auth-${method}-${result}`);
+    const encoded = (told: readonly MethodResult[]) => encodeResults(hostname, told, resultsOctetsMax);
     const signer = disposition.kind === 'refuse' ? softeningSigner(dmarc) : null;
     return {
-      results: encoded(softenedBy === null ? null : `${softenedBy}, which is trusted here, sealed it`),
+      results: encoded(results),
       keys: [...keys.values()],
       reverseName: reverse?.name ?? null,
       disposition:
@@ -216,9 +234,10 @@ class Checks implements SenderChecks {
           ? disposition
           : {
               kind: 'refuse-unless-kept',
+              why: 'dmarc',
               refusal: disposition.refusal,
               domain: signer,
-              results: encoded(`${signer} signed it, and mail from there was kept here`),
+              results: encoded(resultsWith(`${signer} signed it, and mail from there was kept here`)),
             },
     };
   }
@@ -228,17 +247,19 @@ class Checks implements SenderChecks {
     if (dmarc === null) return accept;
     if (policy.forgedResults === 'reject' && this.#hasForgedResults())
       return refuse(
+        'forged-results',
         '5.7.1',
         `The message has an Authentication-Results field in the name of ${this.#options.hostname}, which only this server may write`,
       );
     if (policy.dmarc === 'report') return accept;
     // Kept, and not among the mail that is believed.
-    if (this.#header.limit !== null) return { kind: 'junk' };
+    if (this.#header.limit !== null) return { kind: 'junk', why: 'header-limit' };
     if (dmarc.result !== 'fail' || dmarc.policy === null || dmarc.policy === 'none') return accept;
     if (this.#isFromThisMachine(dmarc)) return accept;
-    if (dmarc.policy === 'quarantine' || policy.dmarc === 'junk' || softenedBy !== null)
-      return { kind: 'junk' };
-    return refuse('5.7.26', refusalText(dmarc, spf, dkim));
+    if (dmarc.policy === 'quarantine') return { kind: 'junk', why: 'quarantine' };
+    if (policy.dmarc === 'junk') return { kind: 'junk', why: 'policy' };
+    if (softenedBy !== null) return { kind: 'junk', why: 'trusted-sealer' };
+    return refuse('dmarc', '5.7.26', refusalText(dmarc, spf, dkim));
   }
 
   /** Programs on this machine write in the name of its domains, and no record names 127.0.0.1. */
@@ -289,8 +310,9 @@ const cannotBeChecked = (reason: string) => ({ result: 'permerror', reason }) as
 const accept: Plain = { kind: 'accept' };
 
 /** @source RFC 7372 §3 for the codes */
-const refuse = (enhanced: string, text: string): Plain => ({
+const refuse = (why: 'dmarc' | 'forged-results', enhanced: string, text: string): Plain => ({
   kind: 'refuse',
+  why,
   refusal: refusal(550, enhanced, printable(text)),
 });
 

@@ -11,6 +11,7 @@ export {
   type AuthenticationPolicy,
   createAuthentication,
   type Disposition,
+  type JunkReason,
   type SenderChecks,
   type SenderFindings,
 } from './check-sender.ts';

@@ -116,7 +116,13 @@ test('where nobody can say whether mail was kept, the message is put off, not re
     results: ['m; dmarc=fail'],
     keys: [],
     reverseName: null,
-    disposition: { kind: 'refuse-unless-kept', refusal: reason, domain: 'one.example', results: ['m; kept'] },
+    disposition: {
+      kind: 'refuse-unless-kept',
+      why: 'dmarc',
+      refusal: reason,
+      domain: 'one.example',
+      results: ['m; kept'],
+    },
   };
   const authentication: Authentication = {
     prepare: () => {},

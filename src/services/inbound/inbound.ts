@@ -15,7 +15,7 @@ import {
   type SenderVerdict,
   storeIsAway,
 } from '#protocols/smtp';
-import type { Authentication, Disposition, SenderFindings } from '#services/authentication';
+import type { Authentication, Disposition, JunkReason, SenderFindings } from '#services/authentication';
 import {
   createMessageParser,
   createMessageSealer,
@@ -175,11 +175,23 @@ export const createInbound = (options: InboundOptions): Inbound => {
     recipients: readonly AcceptedRecipient[],
     isLmtp: boolean,
   ): Promise<Refusal | Settled> => {
-    if (disposition.kind === 'refuse') return named(disposition.refusal);
-    if (disposition.kind !== 'refuse-unless-kept')
-      return { kind: 'taken', isJunk: disposition.kind === 'junk' };
-    const { domain, results } = disposition;
-    const reason = named(disposition.refusal);
+    const junk = (why: JunkReason): { kind: 'taken'; isJunk: true } => {
+      options.count?.(`smtp-sender-junk-${why}`);
+      return { kind: 'taken', isJunk: true };
+    };
+    const refused = (why: 'dmarc' | 'forged-results', reason: Refusal): Refusal => {
+      options.count?.(`smtp-sender-refused-${why}`);
+      return reason.reason === undefined ? { ...reason, reason: 'authentication' } : reason;
+    };
+    switch (disposition.kind) {
+      case 'accept':
+        return { kind: 'taken', isJunk: false };
+      case 'junk':
+        return junk(disposition.why);
+      case 'refuse':
+        return refused(disposition.why, disposition.refusal);
+    }
+    const { domain, results, why, refusal: unnamed } = disposition;
     const accounts = [...new Set(recipients.flatMap(({ key }) => key.split(' ')))];
     let keeps: readonly boolean[];
     try {
@@ -189,11 +201,12 @@ export const createInbound = (options: InboundOptions): Inbound => {
       return storeIsAway;
     }
     const keepers = new Set(accounts.filter((_, at) => keeps[at] === true));
-    const except = new Map<number, Refusal>();
-    for (const [index, { key }] of recipients.entries())
-      if (!key.split(' ').every((account) => keepers.has(account))) except.set(index, reason);
-    if (except.size === recipients.length || (except.size > 0 && !isLmtp)) return reason;
-    return { kind: 'taken', isJunk: true, results, except };
+    const others = recipients.flatMap(({ key }, index) =>
+      key.split(' ').every((account) => keepers.has(account)) ? [] : [index],
+    );
+    if (others.length === recipients.length || (others.length > 0 && !isLmtp)) return refused(why, unnamed);
+    const except = new Map(others.map((index) => [index, refused(why, unnamed)]));
+    return { ...junk('kept-mail'), results, except };
   };
 
   const begin = (
@@ -447,9 +460,6 @@ export const createInbound = (options: InboundOptions): Inbound => {
 
   return { sender, recipient, begin };
 };
-
-const named = (refused: Refusal): Refusal =>
-  refused.reason === undefined ? { ...refused, reason: 'authentication' } : refused;
 
 /** A message is taken, for all recipients but these. */
 interface Settled {

@@ -29,6 +29,12 @@ export const metrics = {
     'Replies: by the first digit of SMTP and HTTP, ok and err of POP3, ok, no and bad of IMAP; one for each command that was answered',
   'metrics.fengni_messages_total': 'Messages answered after their end: accepted (durable) or refused',
   'metrics.fengni_refused_total': 'Recipients refused at RCPT and senders at MAIL',
+  'metrics.fengni_authentication_results_total':
+    'What the checks of a sender found: method iprev, spf, dkim, arc or dmarc, and its result in the words of Authentication-Results; DKIM once a signature',
+  'metrics.fengni_sender_refused_total':
+    'Messages, over LMTP recipients, refused for their sender: dmarc, forged-results',
+  'metrics.fengni_sender_junk_total':
+    'Messages that went to Junk for their sender: quarantine (its domain asks for it), policy ([authentication] dmarc = "junk"), trusted-sealer and kept-mail (instead of a refusal), header-limit',
   'metrics.fengni_logins_total': 'Log-ins granted and refused; auth counts those of all protocols',
   'metrics.fengni_limits_total': 'Limits that a peer met, see below',
   'metrics.fengni_errors_total': 'What should not happen, see below',
@@ -114,5 +120,7 @@ export const metrics = {
   'metrics.value.lookup': 'a question to DNS, those answered from the cache too',
   'metrics.value.cache-hit': 'a question to DNS that the cache answered',
   'metrics.value.unavailable': 'a question to DNS that nobody answered, or whose answer was bogus',
+  'metrics.value.silence':
+    'no resolver of DNS answered even for the root; what is asked meanwhile is unavailable at once',
   'metrics.value.stray-answer': 'an answer of DNS that fits nothing that was asked: a mistake, or a forger',
 } as const;

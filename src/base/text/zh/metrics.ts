@@ -30,6 +30,11 @@ export const metrics: Translation<typeof english> = {
     '答复：SMTP 和 HTTP 按首位数字，POP3 为 ok 与 err，IMAP 为 ok、no 与 bad；每条得到答复的命令计一次',
   'metrics.fengni_messages_total': '结束后得到答复的邮件：accepted（已落盘）或 refused',
   'metrics.fengni_refused_total': '在 RCPT 被拒绝的收件人和在 MAIL 被拒绝的发件人',
+  'metrics.fengni_authentication_results_total':
+    '发件人各项检查的结果：method 为 iprev、spf、dkim、arc 或 dmarc，result 用 Authentication-Results 中的词；DKIM 每个签名计一次',
+  'metrics.fengni_sender_refused_total': '因发件人而被拒收的邮件（LMTP 为收件人）：dmarc、forged-results',
+  'metrics.fengni_sender_junk_total':
+    '因发件人而放入 Junk 的邮件：quarantine（其域要求）、policy（[authentication] dmarc = "junk"）、trusted-sealer 与 kept-mail（代替拒收）、header-limit',
   'metrics.fengni_logins_total': '成功与被拒绝的登录；auth 计所有协议',
   'metrics.fengni_limits_total': '对端碰到的限制，见下',
   'metrics.fengni_errors_total': '不应发生的事，见下',
@@ -114,5 +119,6 @@ export const metrics: Translation<typeof english> = {
   'metrics.value.lookup': '一次 DNS 询问，包括由缓存回答的',
   'metrics.value.cache-hit': '由缓存回答的 DNS 询问',
   'metrics.value.unavailable': '没有得到应答或应答为伪（bogus）的 DNS 询问',
+  'metrics.value.silence': '没有任何 DNS 解析器应答，连根也问不到；此间的询问立即算作无法取得',
   'metrics.value.stray-answer': '与任何询问都不吻合的 DNS 应答：出错，或有人伪造',
 };
