@@ -1,5 +1,6 @@
 import childProcess from 'node:child_process';
 import { syncBuiltinESMExports } from 'node:module';
+import { roleOf } from './role-of.mjs';
 
 // Loaded before Fengni by bench/peers/fengni.ts: the roles named in BENCH_PROFILE write CPU profiles into the folder BENCH_PROFILE_FOLDER
 // when they end. The server itself knows nothing of it.
@@ -7,18 +8,6 @@ import { syncBuiltinESMExports } from 'node:module';
 const roles = new Set((process.env['BENCH_PROFILE'] ?? '').split(','));
 const folder = process.env['BENCH_PROFILE_FOLDER'] ?? '';
 const { spawn } = childProcess;
-
-/** The role is named in its first message, which comes after its start: so its arguments say it. */
-const roleOf = (args) => {
-  if (!args.some((arg) => arg.endsWith('role-main.ts'))) return null;
-  const granted = args.filter((arg) => arg.startsWith('--allow-fs-')).join(' ');
-  if (granted.includes('/segments')) return 'access';
-  if (granted.includes('secrets.db')) return 'auth';
-  if (granted.includes('/ledger')) return 'web';
-  if (granted.includes('/spool')) return 'mx';
-  if (granted !== '') return 'parser';
-  return args.includes('--no-experimental-sqlite') ? 'sealer' : 'writer';
-};
 
 childProcess.spawn = (file, args, options) => {
   const role = roleOf(args);

@@ -4,6 +4,7 @@ import { channelBinding } from './channel-binding.ts';
 import type { Deadlines, Expiring } from './deadlines.ts';
 import { negotiatedGroup } from './negotiated-group.ts';
 import { plainAddress } from './networks.ts';
+import { pauseReading, resumeReading } from './pause-reading.ts';
 
 /** What the session ran over, for `Received`, the `ses` commitment and the log. */
 export interface TlsFacts {
@@ -198,11 +199,11 @@ class AcceptedConnection implements Connection, Expiring {
   }
 
   pause(): void {
-    if (this.#phase === 'open') this.#socket.pause();
+    if (this.#phase === 'open') pauseReading(this.#socket);
   }
 
   resume(): void {
-    if (this.#phase === 'open') this.#socket.resume();
+    if (this.#phase === 'open') resumeReading(this.#socket);
   }
 
   startTls(): void {
@@ -226,7 +227,7 @@ class AcceptedConnection implements Connection, Expiring {
     this.deadlineAtMs =
       this.#options.deadlines.clock.monotonicMs() + (this.#options.lingerMs ?? lingerMsDefault);
     this.#socket.end();
-    this.#socket.resume();
+    resumeReading(this.#socket);
   }
 
   destroy(): void {

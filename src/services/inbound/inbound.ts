@@ -278,6 +278,12 @@ export const createInbound = (options: InboundOptions): Inbound => {
       return refuse(isFull ? diskNearlyFull : storeIsAway);
     };
 
+    // Not in `write`, whose closures would keep the octets while the disk is waited for.
+    const settled = (written: Promise<unknown>): Promise<void> =>
+      written.then(() => {
+        if (refusedWith === null && !isOver) hold(sealer.heldBytes + parser.heldBytes);
+      }, spoolFailed);
+
     const finish = async (): ReturnType<InboundDelivery['finish']> => {
       if (refusedWith !== null) return refusedWith;
       const timeMs = options.clock.nowMs();
@@ -421,13 +427,9 @@ export const createInbound = (options: InboundOptions): Inbound => {
           } catch (error) {
             return refuse(parserThrew(error));
           }
-          if (sealed === undefined) return;
+          return sealed === undefined ? undefined : settled(sealed);
         }
-        const written =
-          suspect === null ? sealed : Promise.all([sealed, suspect.then((file) => file.write(octets))]);
-        return Promise.resolve(written).then(() => {
-          if (refusedWith === null && !isOver) hold(sealer.heldBytes + parser.heldBytes);
-        }, spoolFailed);
+        return settled(Promise.all([sealed, suspect.then((file) => file.write(octets))]));
       },
       finish: () => {
         isOver = true;

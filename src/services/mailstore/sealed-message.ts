@@ -142,16 +142,28 @@ export const createMessageSealer = (
   /** From here on it is large: what was kept goes first. */
   const begin = async (spool: Spool): Promise<void> => {
     file = await SpoolWriter.create(spool);
-    for (let piece = stored.shift(); piece !== undefined; piece = stored.shift()) await addAll(file, [piece]);
+    await file.begin(stored);
+    stored.length = 0;
     storedBytes = 0;
     staging = new Staging();
   };
-  const spooled = async (to: Staging, octets: Uint8Array): Promise<void> => {
-    for (const chunk of to.take(octets)) {
-      const written = file?.add(payload.write(chunk));
-      if (written !== undefined) await written;
-      if (discarded) return;
+  /** Copies all of `octets` before it waits for the disk, unless they are more than a chunk: what the network gave dies young. */
+  const spooled = (to: Staging, octets: Uint8Array): Promise<void> | undefined => {
+    for (let at = 0; at < octets.length; ) {
+      at += to.fill(octets.subarray(at, at + takenBytes));
+      const whole = to.takeWhole();
+      const written = whole === null ? undefined : file?.add(payload.write(whole));
+      if (written === undefined) continue;
+      const rest = octets.subarray(at);
+      if (rest.length >= takenBytes) return spooledAfter(written, to, rest);
+      to.fill(rest);
+      return written;
     }
+    return;
+  };
+  const spooledAfter = async (written: Promise<void>, to: Staging, octets: Uint8Array): Promise<void> => {
+    await written;
+    if (!discarded) await spooled(to, octets);
   };
   const busy = (work: Promise<void>): Promise<void> => {
     working = work.finally(() => {
@@ -163,7 +175,10 @@ export const createMessageSealer = (
   return {
     write: (octets) => {
       sizeBytes += octets.length;
-      if (staging !== null) return busy(spooled(staging, octets));
+      if (staging !== null) {
+        const written = spooled(staging, octets);
+        return written === undefined ? undefined : busy(written);
+      }
       keep(payload.write(octets));
       const isLarge = large !== null && sizeBytes > (large.aboveBytes ?? ownFileBytesMin);
       if (isLarge) return busy(begin(large.spool));
@@ -175,11 +190,11 @@ export const createMessageSealer = (
       return storedBytes + payload.heldBytes + (file === null ? 0 : file.heldBytes + 2 * takenBytes);
     },
     complete: async () => {
-      if (staging !== null && file !== null) await addAll(file, payload.write(staging.rest()));
+      if (staging !== null && file !== null) await file.add(payload.write(staging.rest()));
       const summary = payload.finish();
       if (file === null) keep(summary.pieces);
       else {
-        await addAll(file, summary.pieces);
+        await file.add(summary.pieces);
         await file.end();
       }
       const msg = commit('msg', salts.msg, summary.sha256);
@@ -237,14 +252,6 @@ export const createMessageSealer = (
   };
 };
 
-/** Pieces as large as the writer takes them, whatever came at once. */
-const addAll = async (file: SpoolWriter, pieces: readonly Uint8Array[]): Promise<void> => {
-  for (const piece of pieces) {
-    for (let at = 0; at < piece.length; at += takenBytes)
-      await file.add([piece.subarray(at, at + takenBytes)]);
-  }
-};
-
 /**
  * Plaintext of a large message, made into whole chunks in two buffers that take turns: the payload keeps a whole chunk until it sees that
  * another follows, and what the network gave is not kept at all.
@@ -254,20 +261,22 @@ class Staging {
   #kept = Buffer.allocUnsafeSlow(takenBytes);
   #used = 0;
 
-  /** Whole chunks; each must be with the payload before the next is asked for. */
-  *take(octets: Uint8Array): Generator<Uint8Array, void, void> {
-    for (let at = 0; at < octets.length; ) {
-      const taken = octets.subarray(at, at + takenBytes - this.#used);
-      this.#filling.set(taken, this.#used);
-      this.#used += taken.length;
-      at += taken.length;
-      if (this.#used < takenBytes) return;
-      const whole = this.#filling;
-      this.#filling = this.#kept;
-      this.#kept = whole;
-      this.#used = 0;
-      yield whole;
-    }
+  /** @returns how many octets of up to a chunk it took: all, or as many as complete one */
+  fill(octets: Uint8Array): number {
+    const taken = octets.subarray(0, takenBytes - this.#used);
+    this.#filling.set(taken, this.#used);
+    this.#used += taken.length;
+    return taken.length;
+  }
+
+  /** A chunk that is complete, or null; it must be with the payload before more is filled in. */
+  takeWhole(): Uint8Array | null {
+    if (this.#used < takenBytes) return null;
+    const whole = this.#filling;
+    this.#filling = this.#kept;
+    this.#kept = whole;
+    this.#used = 0;
+    return whole;
   }
 
   rest(): Uint8Array {

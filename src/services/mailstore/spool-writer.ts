@@ -1,17 +1,17 @@
 import type { Spool, SpoolFile } from '#store/large';
 
-/** ciphertext that is gathered for one durable write: each one costs the disk a sync */
-const writeBytes = 128 * 1024;
 /** plaintext that is taken at once: a chunk of the payload */
 export const takenBytes = 64 * 1024;
-/** what one chunk can add to what is nearly enough for a write, with nonce and tags */
-const slackBytes = takenBytes + 64;
+/** ciphertext that is gathered for one durable write, two chunks: each one costs the disk a sync */
+const writeBytes = 2 * takenBytes;
+/** nonce and tags of what is gathered */
+const slackBytes = 64;
 
 /**
  * Ciphertext on its way into a spool file, through one buffer of its own.
  *
- * The pieces that the cipher makes are copied and die young; kept until the disk has them, they would outlive many collections and be
- * several times as much memory as is in use.
+ * The pieces that the cipher makes are copied and given back at once: kept until the disk has them, or until they are collected, they
+ * would be several times as much memory as is in use.
  */
 export class SpoolWriter {
   readonly #file: SpoolFile;
@@ -34,11 +34,18 @@ export class SpoolWriter {
     return this.#buffer.length;
   }
 
-  /** Takes what up to `takenBytes` of plaintext gave. A promise: wait for it before the next call. */
+  /** Writes what there was before, at once; comes before the first `add`, and takes the pieces as that does. */
+  async begin(pieces: readonly Uint8Array[]): Promise<void> {
+    if (pieces.length > 0) await this.#file.append(pieces);
+    for (const piece of pieces) giveBack(piece);
+  }
+
+  /** Takes what one chunk gave, which is not there afterwards. A promise: wait for it before the next call. */
   add(pieces: readonly Uint8Array[]): void | Promise<void> {
     for (const piece of pieces) {
       this.#buffer.set(piece, this.#used);
       this.#used += piece.length;
+      giveBack(piece);
     }
     if (this.#used >= writeBytes) return this.#flush();
   }
@@ -58,3 +65,12 @@ export class SpoolWriter {
     this.#used = 0;
   }
 }
+
+/** smaller ones may share their memory with others, and are not worth it */
+const givenBackBytesMin = 8 * 1024;
+
+/** Frees the memory of a piece that nobody else has. */
+const giveBack = ({ buffer, byteLength }: Uint8Array): void => {
+  if (byteLength >= givenBackBytesMin && buffer.byteLength === byteLength && buffer instanceof ArrayBuffer)
+    buffer.transfer(0);
+};
