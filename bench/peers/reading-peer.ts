@@ -23,6 +23,8 @@ export interface ReadingPeer {
 const root = path.resolve(import.meta.dirname, '../..');
 const password = 'correct-horse-battery';
 
+export const fengniUsers = ['load@fengni.test', 'push@fengni.test'] as const;
+
 /** `fengni serve` with its defaults, but for the number of sessions that an account may have. */
 export const startFengniReading = async (folder: string): Promise<ReadingPeer> => {
   const data = path.join(folder, 'data');
@@ -48,8 +50,7 @@ export const startFengniReading = async (folder: string): Promise<ReadingPeer> =
   );
   await server.up('Fengni', (said) => /^ready$/m.test(said));
   const ports = JSON.parse(fs.readFileSync(path.join(data, 'run/ports.json'), 'utf8'));
-  const users = ['load@fengni.test', 'push@fengni.test'] as const;
-  for (const user of users)
+  for (const user of fengniUsers)
     execFileSync(
       process.execPath,
       [main, 'account', 'add', user, '--password-stdin', '--config', config, '--data', data],
@@ -62,7 +63,7 @@ export const startFengniReading = async (folder: string): Promise<ReadingPeer> =
     imap: null,
     pop3s: ports.pop3s,
     ca: fs.readFileSync(path.join(data, 'tls/ca.pem'), 'utf8'),
-    users: [...users],
+    users: fengniUsers,
     password,
     pids: [server.pid],
     stop: server.stop,

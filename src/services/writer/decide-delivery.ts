@@ -6,7 +6,7 @@ import type {
   SealedMessage,
   SealedRecipient,
 } from '#services/mailstore';
-import { flagBits, idOf, type MailIndex } from '#store/index';
+import { flagBits, idOf } from '#store/index';
 import { type Decision, noSuchMailbox, refused } from './decision.ts';
 import { type GroupDraft, recipientProof } from './group-draft.ts';
 import { keywordsMax, tooManyKeywords } from './keywords.ts';
@@ -33,7 +33,7 @@ export const deliver = (
       const { account } = recipient;
       const junk = recipient.isJunk === true ? state.junk(account) : null;
       const mailbox = junk ?? (inbox as string);
-      const flags = recipient.isJunk === true ? markAsJunk(draft, state, index, { account, mailbox }) : [];
+      const flags = recipient.isJunk === true ? markAsJunk(draft, state, { account, mailbox }) : [];
       const at = draft.nextSeq;
       const modSeq = state.nextModSeq(account, at);
       const uid = state.takeUid(mailbox);
@@ -64,11 +64,10 @@ export const deliver = (
 const markAsJunk = (
   draft: GroupDraft,
   state: WorkingState,
-  index: MailIndex,
   { account, mailbox }: { account: string; mailbox: string },
 ): string[] => {
   const mark = ['$Junk'];
-  const known = index.mailbox(mailbox)?.keywords ?? [];
+  const known = state.row(mailbox)?.keywords ?? [];
   const { key } = state.account(account);
   const uid = state.mailbox(mailbox)?.uidNext;
   if (key === null || uid === undefined || tooManyKeywords(mark, known)) return [];
@@ -151,7 +150,7 @@ const added = ({
   decide: ({ draft, state, index, notify }) => {
     const before = state.mailbox(mailbox);
     if (before === null || before.account !== account) return noSuchMailbox;
-    const keywords = index.mailbox(mailbox)?.keywords ?? [];
+    const keywords = state.row(mailbox)?.keywords ?? [];
     if (
       tooManyKeywords(
         messages.flatMap(({ flags }) => flags),

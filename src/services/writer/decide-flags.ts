@@ -37,7 +37,7 @@ export const changeFlags = (request: {
   reads: 'flags',
   bytes: 4_096,
   decide: ({ draft, state, index, notify }) => {
-    const mailbox = index.mailbox(request.mailbox);
+    const mailbox = state.row(request.mailbox);
     if (mailbox === null || mailbox.account !== request.account) return noSuchMailbox;
     const { bits, keywords } = flagBits(request.flags);
     if (request.mode !== 'remove' && tooManyKeywords(request.flags, mailbox.keywords)) {

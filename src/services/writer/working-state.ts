@@ -29,6 +29,8 @@ export class WorkingState {
   readonly #inboxes = new Map<string, string>();
   /** mailboxes and accounts that a group took away: the index may not know it yet; their ids are never used again */
   readonly #gone = new Set<string>();
+  /** mailboxes' rows as the index has them while a group is made */
+  readonly #rows = new Map<string, MailboxRow | null>();
   readonly touched = new Set<string>();
   /** accounts in whose mailboxes this group changed flags, and nothing else that is read as rows */
   readonly flagged = new Set<string>();
@@ -49,6 +51,7 @@ export class WorkingState {
     this.flagged.clear();
     this.#flags.clear();
     this.#gone.clear();
+    this.#rows.clear();
     for (const map of [this.#accounts, this.#mailboxes, this.#inboxes])
       if (map.size > remembered) map.clear();
   }
@@ -127,6 +130,15 @@ export class WorkingState {
     const fresh = { account, uidNext, uidValidity };
     this.#mailboxes.set(id, fresh);
     return fresh;
+  }
+
+  /** A mailbox's row before this group: read once, however many decisions of the group ask. */
+  row(id: string): MailboxRow | null {
+    const known = this.#rows.get(id);
+    if (known !== undefined) return known;
+    const row = this.#index.mailbox(id);
+    this.#rows.set(id, row);
+    return row;
   }
 
   takeUid(mailbox: string): number {
