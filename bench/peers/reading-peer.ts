@@ -25,8 +25,11 @@ const password = 'correct-horse-battery';
 
 export const fengniUsers = ['load@fengni.test', 'push@fengni.test'] as const;
 
-/** `fengni serve` with its defaults, but for the number of sessions that an account may have. */
-export const startFengniReading = async (folder: string): Promise<ReadingPeer> => {
+/** `fengni serve` with its defaults, but for the number of sessions that an account may have; on a folder that is there or a new one. */
+export const startFengniReading = async (
+  folder: string,
+  profile: readonly string[] = [],
+): Promise<ReadingPeer> => {
   const data = path.join(folder, 'data');
   const config = path.join(folder, 'fengni.toml');
   const listen = Object.entries(services).flatMap(([name, { isBuilt }]) =>
@@ -37,20 +40,26 @@ export const startFengniReading = async (folder: string): Promise<ReadingPeer> =
     `${listen.join('')}[limits]\nimap_sessions_per_account = 10000\n[authentication]\nexempt = ["127.0.0.0/8"]\n`,
   );
   const main = path.join(root, 'src/app/main.ts');
+  const isNew = !fs.existsSync(data);
+  const profiles = path.join(folder, 'profiles');
+  if (profile.length > 0) fs.mkdirSync(profiles, { recursive: true });
+  const hook = profile.length === 0 ? [] : ['--import', path.join(root, 'bench/support/profile-roles.mjs')];
   const env = {
+    BENCH_PROFILE: profile.join(','),
+    BENCH_PROFILE_FOLDER: profiles,
     PATH: process.env['PATH'],
     LANG: 'C.UTF-8',
     NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
   };
   const server = daemon(
     process.execPath,
-    [main, 'serve', '--config', config, '--data', data],
+    [...hook, main, 'serve', '--config', config, '--data', data],
     path.join(folder, 'log'),
     env,
   );
   await server.up('Fengni', (said) => /^ready$/m.test(said));
   const ports = JSON.parse(fs.readFileSync(path.join(data, 'run/ports.json'), 'utf8'));
-  for (const user of fengniUsers)
+  for (const user of isNew ? fengniUsers : [])
     execFileSync(
       process.execPath,
       [main, 'account', 'add', user, '--password-stdin', '--config', config, '--data', data],
@@ -80,17 +89,21 @@ const isThere = (): boolean =>
 export const startDovecotReading = async (
   folder: string,
   format: 'Maildir' | 'sdbox',
+  { fsync = true } = {},
 ): Promise<ReadingPeer | { couldNotRun: string }> => {
   if (process.getuid?.() !== 0) return { couldNotRun: 'Dovecot needs root' };
   const missing = installPackages(packages, isThere);
   if (missing !== null) return { couldNotRun: missing };
   fs.chmodSync(folder, 0o755);
   const at = (...names: string[]): string => path.join(folder, ...names);
-  fs.mkdirSync(at('mail'));
-  execFileSync('chown', ['nobody:nogroup', at('mail')]);
+  fs.rmSync(at('run'), { recursive: true, force: true });
+  if (!fs.existsSync(at('mail'))) {
+    fs.mkdirSync(at('mail'));
+    execFileSync('chown', ['nobody:nogroup', at('mail')]);
+  }
   const ca = writeCertificate(folder);
   const [imaps, imap, pop3s] = [await freePort(), await freePort(), await freePort()];
-  const settings = dovecotConf(folder, format, { imaps, imap, pop3s });
+  const settings = dovecotConf(folder, format, { imaps, imap, pop3s }, fsync);
   fs.writeFileSync(at('dovecot.conf'), settings);
   const server = daemon(dovecot, ['-F', '-c', at('dovecot.conf')], at('out'), { PATH: process.env['PATH'] });
   await server.up('Dovecot', () => fs.existsSync(at('run/auth-userdb')));
@@ -113,6 +126,7 @@ const dovecotConf = (
   folder: string,
   format: 'Maildir' | 'sdbox',
   ports: { imaps: number; imap: number; pop3s: number },
+  fsync: boolean,
 ): string => `base_dir = ${folder}/run
 state_dir = ${folder}/run
 log_path = ${folder}/dovecot.log
@@ -123,7 +137,7 @@ ssl = yes
 ssl_cert = <${folder}/cert.pem
 ssl_key = <${folder}/key.pem
 disable_plaintext_auth = no
-mail_fsync = always
+mail_fsync = ${fsync ? 'always' : 'never'}
 mail_location = ${format === 'Maildir' ? 'maildir' : 'sdbox'}:${folder}/mail/%n
 mail_max_userip_connections = 20000
 first_valid_uid = 1
