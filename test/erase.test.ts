@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { before, test } from 'node:test';
-import { projectionsIn } from '#app/control';
+import { openTraceFiles, projectionsIn, type TraceFiles } from '#app/control';
 import { utf8 } from '#base/bytes';
 import { systemClock } from '#base/clock';
 import { silentLogger } from '#base/logger';
@@ -62,6 +62,7 @@ const at = async <Result>(
     folder: path.join(folder, 'sealer'),
     ledgerFolder: (generation) => path.join(folder, 'ledger', `g${generation}`),
   });
+  let trace: TraceFiles | null = null;
   const writer = await openWriter({
     io: { ...nodeIo, clock },
     folder,
@@ -83,6 +84,7 @@ const at = async <Result>(
     },
     knownHeads: [],
     logger: silentLogger,
+    applied: (events, appliedSeq) => trace?.applied(events, appliedSeq),
     schedule: (scheduled, ms) => {
       const timer = setTimeout(scheduled, ms);
       return () => clearTimeout(timer);
@@ -90,12 +92,15 @@ const at = async <Result>(
     failed: (error) => assert.fail(error.subject),
   });
   if (writer.kind === 'refused') throw writer.error;
+  trace = openTraceFiles({ dataFolder: folder, index: writer.index, clock, logger: silentLogger });
   try {
     return await work(writer, (ms) => {
       offset += ms;
     });
   } finally {
+    await trace.stopReading();
     await writer.stop();
+    trace.stop();
   }
 };
 

@@ -157,7 +157,10 @@ export const createAttemptLog = (options: {
         tally(
           {
             ...boundedReply(given),
-            network: /^[0-9a-f.:/]{0,45}$/.test(String(given.network)) ? given.network : '',
+            network:
+              typeof given.network === 'string' && /^[0-9a-f.:/]{0,45}$/.test(given.network)
+                ? given.network
+                : '',
             count: Number.isSafeInteger(given.count) && given.count > 0 ? Math.min(given.count, 1e9) : 1,
             firstMs: times(given.firstMs),
             lastMs: times(given.lastMs),

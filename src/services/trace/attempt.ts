@@ -70,8 +70,6 @@ export const boundedAttempt = (given: Attempt): Attempt => {
     typeof value === 'string' ? word(value, max) : null;
   const whole = (value: unknown, max: number): number =>
     typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? Math.min(value, max) : 0;
-  const like = (value: unknown, form: RegExp): string | null =>
-    typeof value === 'string' && form.test(value) ? value : null;
   const recipients = (Array.isArray(given.recipients) ? given.recipients : [])
     .slice(0, recipientsMax)
     .map((each) => word(each, 320));
@@ -98,6 +96,9 @@ export const boundedAttempt = (given: Attempt): Attempt => {
   };
 };
 
+const like = (value: unknown, form: RegExp): string | null =>
+  typeof value === 'string' && form.test(value) ? value : null;
+
 /** The parts of a reply, each of a known form. */
 export const boundedReply = (given: {
   code: number;
@@ -105,8 +106,8 @@ export const boundedReply = (given: {
   reason: string;
 }): { code: number; enhanced: string; reason: string } => ({
   code: Number.isInteger(given.code) && given.code >= 400 && given.code <= 599 ? given.code : 451,
-  enhanced: /^[45]\.\d{1,3}\.\d{1,3}$/.test(String(given.enhanced)) ? given.enhanced : '',
-  reason: /^[a-z0-9-]{1,40}$/.test(String(given.reason)) ? given.reason : 'other',
+  enhanced: like(given.enhanced, /^[45]\.\d{1,3}\.\d{1,3}$/) ?? '',
+  reason: like(given.reason, /^[a-z0-9-]{1,40}$/) ?? 'other',
 });
 
 /** What attempts are counted under: an IPv4 address, the first 64 bits of an IPv6 address; empty without an address. */

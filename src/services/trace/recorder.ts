@@ -14,7 +14,7 @@ export interface AttemptRecorder {
 const everyMs = 250;
 /** of one report, of all peers and of one */
 const attemptsMax = 200;
-const attemptsOfNetworkMax = 10;
+const attemptsOfNetworkMax = 40;
 /** attempts that wait while nobody takes them */
 const waitingMax = 2_000;
 /** different kinds of refusals that are counted between two reports; beyond it peers are not told apart */
