@@ -17,8 +17,13 @@ export const projectionsIn = (
 
 /** Throws the projections away, and what is made from them: the log has everything. */
 export const removeProjections = (dataFolder: string): void => {
-  for (const name of ['index.db', 'state.db', 'trace.db']) {
-    for (const suffix of ['', '-wal', '-shm'])
-      fs.rmSync(path.join(dataFolder, name + suffix), { force: true });
-  }
+  for (const name of ['index.db', 'state.db']) removeDatabase(dataFolder, name);
+  removeTrace(dataFolder);
+};
+
+/** Throws `trace.db` away: the index has everything. */
+export const removeTrace = (dataFolder: string): void => removeDatabase(dataFolder, 'trace.db');
+
+const removeDatabase = (dataFolder: string, name: string): void => {
+  for (const suffix of ['', '-wal', '-shm']) fs.rmSync(path.join(dataFolder, name + suffix), { force: true });
 };

@@ -122,6 +122,11 @@ export class ProjectionCheck {
     }
   }
 
+  /** the index as the log has it, up to what the file has applied; null when it could not be made whole. After `finish` */
+  get index(): MailIndex | null {
+    return this.#incomplete === null && this.#snapshots.has('index') ? this.#fresh.index : null;
+  }
+
   close(): void {
     for (const snapshot of this.#snapshots.values()) snapshot.close();
     this.#fresh.close();

@@ -34,6 +34,7 @@ import { namesIn, verifyFolder } from './verify-folder.ts';
 import { compareKeptHeads, type GenerationLeaves, type KeptHead, LeafTrack } from './verify-leaves.ts';
 import { LedgerCheck } from './verify-ledger-folder.ts';
 import { ProjectionCheck, type ProjectionTools } from './verify-projections.ts';
+import { type OpenTrace, verifyTrace } from './verify-trace.ts';
 
 export interface VerifyOptions {
   io: Io;
@@ -55,6 +56,8 @@ export interface VerifyOptions {
   decode: DecodeFrame;
   parser(): MessageParser;
   projections: ProjectionTools;
+  /** opens `trace.db` and `attempts.db`; left out, they are not looked at */
+  trace?: OpenTrace;
   /** names databases in memory; another for each call that runs at once */
   label: string;
   /** an empty directory, in memory */
@@ -126,8 +129,10 @@ export const verifyData = async (options: VerifyOptions): Promise<VerifyReport> 
     const all = kept === null ? heads : [...heads, { ...kept.head, source: kept.source }];
     compareKeptHeads(all, generations, walk.accepted, findings);
     await walk.finishLedgers(findings);
-    if (options.account === null) projections.finish(log.lastSeq, live);
-    else findings.note('account-only', 'index.db, state.db');
+    if (options.account === null) {
+      projections.finish(log.lastSeq, live);
+      if (options.trace !== undefined) verifyTrace(options.trace, projections.index, live, findings);
+    } else findings.note('account-only', 'index.db, state.db, trace.db, attempts.db');
     await checkKeys(options, directory, findings);
     await verifyFolder(io, folder, [...generations.keys()], walk.largeFiles, live, findings);
     if (options.account !== null && directory.row('account', options.account) === null)

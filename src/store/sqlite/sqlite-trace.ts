@@ -404,6 +404,7 @@ export const openSqliteTrace = (file: string, options: { readOnly: boolean }): T
       db.scrub(changed.size > 0);
       return changed.size;
     },
+    events: eventsOf,
     search: (query, limit) => {
       const found = new Map<number, number>();
       for (const { sql, cells } of statements(query, limit))
@@ -430,10 +431,10 @@ export const openSqliteTrace = (file: string, options: { readOnly: boolean }): T
         .map(tallyOf);
     },
     faults: (limit) => {
-      const found: string[] = [];
+      const found: { row: boolean; what: string }[] = [];
       for (const row of db.all(`PRAGMA integrity_check(${limit})`)) {
         const line = text(row, 'integrity_check');
-        if (line !== 'ok') found.push(line);
+        if (line !== 'ok') found.push({ row: false, what: line });
       }
       for (const table of Object.keys(columns) as Table[]) {
         const order = table === 'event' ? 'seq' : table === 'recipient' ? 'event, at' : null;
@@ -452,13 +453,9 @@ export const openSqliteTrace = (file: string, options: { readOnly: boolean }): T
             try {
               checked(table, row);
             } catch (error) {
-              if (!(error instanceof FengniError) || found.length >= limit) throw error;
-              found.push(
-                `${table} ${columns[table]
-                  .slice(0, 2)
-                  .map((name) => row[name])
-                  .join(' ')}`,
-              );
+              if (!(error instanceof FengniError)) throw error;
+              const cells = columns[table].slice(0, 2).map((name) => row[name]);
+              found.push({ row: true, what: `${table} ${cells.join(' ')}` });
             }
           }
           const last = rows.at(-1);

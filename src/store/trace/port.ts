@@ -137,6 +137,8 @@ export interface TraceStore {
   /** Takes the addresses of these ranges out of all attempts; what else they say stays. @returns attempts that were changed */
   forget(ranges: readonly KeyRange[]): number;
 
+  /** those that are there, in the order asked */
+  events(seqs: readonly number[]): TraceEvent[];
   /** newest first, at most `limit` */
   search(query: TraceQuery, limit: number): TraceEvent[];
   /** how the database finds what a query asks, step by step, as `EXPLAIN QUERY PLAN` tells it */
@@ -145,7 +147,7 @@ export interface TraceStore {
     query: { sinceMs: number | null; untilMs: number | null; network: string | null },
     limit: number,
   ): TraceTally[];
-  /** tells what SQLite finds wrong, and rows that are not what was written; at most `limit` */
-  faults(limit: number): string[];
+  /** what SQLite finds wrong, and rows that are not those that were written; at most `limit` */
+  faults(limit: number): { row: boolean; what: string }[];
   close(): void;
 }

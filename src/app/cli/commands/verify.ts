@@ -100,7 +100,7 @@ const verifyOptions = async (
 ): Promise<VerifyOptions> => {
   const { eventOf } = await import('#services/writer');
   const { createMessageParser } = await import('#services/mailstore');
-  const { openFreshProjections, openProjectionSnapshot } = await import('#store/sqlite');
+  const { openFreshProjections, openProjectionSnapshot, openSqliteTrace } = await import('#store/sqlite');
   const { createMemoryDirectory } = await import('#store/memory');
   const checkpoint = context.text('checkpoint');
   const account = context.text('account');
@@ -118,6 +118,10 @@ const verifyOptions = async (
     decode: eventOf,
     parser: createMessageParser,
     projections: { openSnapshot: openProjectionSnapshot, openFresh: openFreshProjections },
+    trace: (name) => {
+      const file = path.join(folder, name);
+      return fs.existsSync(file) ? openSqliteTrace(file, { readOnly: true }) : null;
+    },
     label: `fengni-verify-${process.pid}-${label}`,
     directory: createMemoryDirectory,
   };
@@ -201,7 +205,7 @@ const repairFolder = async (
       exitStatus: 2,
     });
   const { repairFormat, repairLedger, repairSegments } = await import('#services/integrity');
-  const { removeProjections } = await import('#app/control');
+  const { removeProjections, removeTrace } = await import('#app/control');
   const done: string[] = [];
   const refused: string[] = [];
   // Without FORMAT nothing takes this for a data folder, so that it could not even be locked.
@@ -220,10 +224,17 @@ const repairFolder = async (
       const inLedger = await repairLedger({ io: nodeIo, folder, shard, report });
       done.push(...inLedger.done);
       refused.push(...inLedger.refused);
-      if (report.findings.some(({ code }) => projectionCodes.has(code))) {
+      const inProjection = (names: readonly string[]): boolean =>
+        report.findings.some(({ code, file }) => projectionCodes.has(code) && names.includes(file ?? ''));
+      if (inProjection(['index.db', 'state.db'])) {
         removeProjections(folder);
-        done.push('index.db', 'state.db');
+        done.push('index.db', 'state.db', 'trace.db');
+      } else if (inProjection(['trace.db'])) {
+        removeTrace(folder);
+        done.push('trace.db');
       }
+      if (inProjection(['attempts.db']))
+        refused.push('attempts.db: nothing else has what was refused; move the file away to begin a new one');
       told = await logRepair(context, folder, from, told);
       report = await verifyOnce(context, folder, false, 'last');
     }
