@@ -255,11 +255,13 @@ const main = async (): Promise<void> => {
   const index = openSqliteIndex(file('index.db'), { readOnly: true });
   const middle = index.messages(messages, 1)[0];
   const [email] = middle === undefined ? [] : index.emailsOfMessage(middle.seq);
+  const envelope =
+    index.texts([email?.emailSeq ?? 0]).get(email?.emailSeq ?? 0)?.envelope ?? new Uint8Array(0);
   index.close();
   if (middle === undefined || email === undefined) throw new Error('a message in the middle');
   const from = /^Return-Path: <(.*)>/.exec(Buffer.from(email.prefix).toString())?.[1] ?? '';
   const host = /\(\[(.*?)\]\)/.exec(Buffer.from(email.prefix).toString())?.[1] ?? '';
-  const messageId = /"(<.*>)"\)$/.exec(Buffer.from(email.parsed.envelope).toString())?.[1] ?? '';
+  const messageId = /"(<.*>)"\)$/.exec(Buffer.from(envelope).toString())?.[1] ?? '';
   tell('');
   tell('| question | found | slowest, ms | CPU, ms |');
   tell('| --- | ---: | ---: | ---: |');

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { FengniError } from '#base/errors';
-import { messageEvent, recipientOf, type TracedEmail } from '#services/trace';
+import { messageEvent, recipientOf, type TracedEmail, tracedEmails } from '#services/trace';
 import type { MailIndex } from '#store/index';
 import type { TraceEvent, TraceStore } from '#store/trace';
 import { type Findings, findingOf } from './verify-finding.ts';
@@ -47,7 +47,7 @@ const compare = (store: TraceStore, index: MailIndex, live: boolean, findings: F
   const applied = store.appliedSeq();
   for (let after = 0; ; ) {
     const seqs = index.emailSeqs(after, pageSize).filter((seq) => seq <= applied);
-    const emails = index.emails(seqs);
+    const emails = tracedEmails(index, seqs);
     const stored = new Map(
       store.events([...new Set(emails.map(({ message }) => message.seq))]).map((event) => [event.seq, event]),
     );

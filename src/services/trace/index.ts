@@ -21,7 +21,13 @@ export {
 } from './attempt-log.ts';
 export { type EnvelopeFields, envelopeFields } from './envelope-fields.ts';
 export { createTraceFeed, putEmails, type TraceFeed } from './feed.ts';
-export { messageEvent, prefixFields, recipientOf, type TracedEmail } from './message-events.ts';
+export {
+  messageEvent,
+  prefixFields,
+  recipientOf,
+  type TracedEmail,
+  tracedEmails,
+} from './message-events.ts';
 export { type QueryClock, type QueryMistake, type ReadQuery, readQuery, spanWords } from './query.ts';
 export { type AttemptRecorder, createAttemptRecorder } from './recorder.ts';
 export {
