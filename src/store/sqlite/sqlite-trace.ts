@@ -124,7 +124,6 @@ export const openSqliteTrace = (file: string, options: { readOnly: boolean }): T
 
   const putEvent = (event: TraceEvent): void => {
     const { refusal } = event;
-    db.run('DELETE FROM recipient WHERE event = ?', event.seq);
     put(
       'event',
       event.seq,
@@ -264,24 +263,30 @@ export const openSqliteTrace = (file: string, options: { readOnly: boolean }): T
     put: (events, copies, appliedSeq) =>
       db.transaction(() => {
         let { applied, next } = mark();
+        /** messages that this call brought: their time, and the place of their next copy */
+        const fresh = new Map<number, { timeMs: number; at: number }>();
         for (const event of events) {
+          const before = db.get('SELECT id FROM event WHERE seq = ?', event.seq);
           // A message that is there keeps the copies that it has.
-          const isThere =
-            event.kind !== 'refused' &&
-            db.get('SELECT 1 AS one FROM event WHERE seq = ? AND id = ?', event.seq, event.id) !== undefined;
-          if (isThere) continue;
+          if (event.kind !== 'refused' && before?.['id'] === event.id) continue;
+          if (before !== undefined) db.run('DELETE FROM recipient WHERE event = ?', event.seq);
           putEvent(event);
+          fresh.set(event.seq, { timeMs: event.timeMs, at: event.recipients.length });
           if (event.kind === 'refused') next = Math.max(next, event.seq + 1);
         }
         for (const { messageSeq, recipient } of copies) {
+          const brought = fresh.get(messageSeq);
+          if (brought !== undefined) {
+            putRecipient(messageSeq, brought.at, brought.timeMs, recipient);
+            brought.at += 1;
+            continue;
+          }
           const row = db.get('SELECT time FROM event WHERE seq = ?', messageSeq);
           if (row === undefined) continue;
+          const { emailSeq } = recipient;
+          if (db.get('SELECT 1 AS one FROM recipient WHERE email = ? LIMIT 1', emailSeq) !== undefined)
+            continue;
           const last = db.get('SELECT max(at) AS at FROM recipient WHERE event = ?', messageSeq)?.['at'];
-          const isThere = db.get(
-            'SELECT 1 AS one FROM recipient WHERE email = ? LIMIT 1',
-            recipient.emailSeq,
-          );
-          if (isThere !== undefined) continue;
           putRecipient(messageSeq, typeof last === 'number' ? last + 1 : 0, number(row, 'time'), recipient);
         }
         applied = Math.max(applied, appliedSeq);
@@ -395,7 +400,9 @@ export const openSqliteTrace = (file: string, options: { readOnly: boolean }): T
           ] as const) {
             const { where, cells } = inRange(column, range);
             for (const row of db.all(`SELECT * FROM event WHERE ${where}`, ...cells)) {
-              putEvent({ ...eventOf(row), [field]: null });
+              const event = eventOf(row);
+              db.run('DELETE FROM recipient WHERE event = ?', event.seq);
+              putEvent({ ...event, [field]: null });
               changed.add(number(row, 'seq'));
             }
           }
