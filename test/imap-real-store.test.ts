@@ -260,6 +260,83 @@ test('a damaged row of the index costs its own message’s body only', async () 
   assert.match((await pipe.command('FETCH 1 ENVELOPE')).tagged, /^OK/);
 });
 
+test('STOREs that are sent together share a group of the log, and each is answered as if it were alone (RFC 9051 §5.5)', async () => {
+  const pipe = await connect(await newUser());
+  const count = 20;
+  for (let number = 1; number <= count; number++)
+    await append(pipe, 'INBOX', fromLatin1(`Subject: ${number}\r\n\r\n`));
+  await pipe.command('SELECT INBOX');
+  const send = async (commands: readonly string[]): Promise<string> => {
+    pipe.send(commands.map((command, at) => `p${at} ${command}\r\n`).join(''));
+    return (await pipe.until(new RegExp(`^p${commands.length - 1} .*\r\n$`, 'm'))).replace(
+      /\\Recent ?| \\Recent/g,
+      '',
+    );
+  };
+  const numbers = Array.from({ length: count }, (_, at) => at + 1);
+  const { groups } = store.writer.queue.stats();
+  assert.equal(
+    await send(numbers.map((number) => `STORE ${number} +FLAGS (\\Flagged)`)),
+    numbers.map((number) => `* ${number} FETCH (FLAGS (\\Flagged))\r\np${number - 1} OK Stored\r\n`).join(''),
+  );
+  assert.ok(store.writer.queue.stats().groups - groups <= count / 4, 'few groups');
+  // The same message: each answer says what its own command made.
+  assert.equal(
+    await send(['STORE 1 +FLAGS (\\Seen)', 'STORE 1:2 -FLAGS (\\Flagged)', 'UID STORE 3 FLAGS.SILENT ()']),
+    '* 1 FETCH (FLAGS (\\Flagged \\Seen))\r\np0 OK Stored\r\n* 1 FETCH (FLAGS (\\Seen))\r\n* 2 FETCH (FLAGS ())\r\np1 OK Stored\r\np2 OK Stored\r\n',
+  );
+  // What is no STORE, or none that can be done, keeps its place; so does a line that is no command.
+  const mixed = await send([
+    'STORE 4 +FLAGS.SILENT (\\Seen)',
+    'STORE 99 +FLAGS (\\Seen)',
+    'STORE 5 +FLAGS.SILENT (\\Seen)',
+    'SEARCH SEEN',
+    'STORE 6 +FLAGS.SILENT (\\Seen)',
+    'STORE',
+    'FETCH 3:4 FLAGS',
+    'STORE 7 +FLAGS.SILENT (\\Seen)',
+    '=',
+    'NOOP',
+  ]);
+  assert.deepEqual(
+    mixed.split('\r\n').map((line) => line.replace(/^(p\d+ BAD).*/, '$1')),
+    [
+      'p0 OK Stored',
+      'p1 BAD',
+      'p2 OK Stored',
+      '* SEARCH 1 4 5',
+      'p3 OK Searched',
+      'p4 OK Stored',
+      'p5 BAD',
+      '* 3 FETCH (FLAGS ())',
+      '* 4 FETCH (FLAGS (\\Flagged \\Seen))',
+      'p6 OK Fetched',
+      'p7 OK Stored',
+      'p8 BAD',
+      'p9 OK Nothing done',
+      '',
+    ],
+  );
+});
+
+test('a mailbox that is deleted while STOREs are under way ends the session once (RFC 2180 §3.3)', async () => {
+  const user = await newUser();
+  const [pipe, other] = [await connect(user), await connect(user)];
+  await other.command('CREATE Gone');
+  for (let number = 1; number <= 10; number++) await append(other, 'Gone', fromLatin1('Subject: x\r\n\r\n'));
+  await pipe.command('SELECT Gone');
+  const deleted = other.command('DELETE Gone');
+  pipe.send(
+    Array.from({ length: 10 }, (_, at) => `p${at} STORE ${at + 1} +FLAGS (\\Seen)\r\n`).join('') +
+      'p10 NOOP\r\n',
+  );
+  await deleted;
+  while (!pipe.ended) await pipe.until(/BYE/);
+  const said = pipe.take();
+  assert.ok(pipe.ended);
+  assert.ok((said.match(/BYE/g) ?? []).length <= 1, said);
+});
+
 const segmentSizes = (): Map<string, number> => {
   const folder = path.join(store.folder, 'segments');
   return new Map(

@@ -5,7 +5,7 @@ import { CommandReader, literalMark, type ReaderEvent, type ReaderLimits } from 
 import type { CommandSession, Continuation, Tells } from './command-session.ts';
 import { appendMessage } from './commands/append.ts';
 import { isBound } from './commands/authenticate.ts';
-import type { Command } from './commands/command.ts';
+import type { Begun, Command } from './commands/command.ts';
 import { findCommand } from './commands/table.ts';
 import { noFeatures } from './features.ts';
 import type { MailboxListener } from './mailbox-state.ts';
@@ -22,10 +22,23 @@ const limitsAfterLogin: ReaderLimits = { lineBytesMax: 64 * 1024, literalBytesMa
 const batchBytes = 64 * 1024;
 /** octets that a client may send ahead while a command runs */
 const aheadBytesMax = 128 * 1024;
+/** commands of one session that are under way together, and messages that they change */
+const togetherMax = 64;
+const togetherUidsMax = 1_000;
 /** commands in a row that were none */
 const badCommandsMax = 20;
 
 const noScram: Refused = { kind: 'refused', code: 'CANNOT', text: 'Only passwords are known here' };
+
+interface Together {
+  readonly uids: Set<number>;
+  readonly commands: {
+    readonly tag: string;
+    readonly byUid: boolean;
+    readonly tells: Tells;
+    readonly done: Promise<() => Promise<Reply>>;
+  }[];
+}
 
 interface RunningAppend {
   readonly tag: string;
@@ -65,6 +78,8 @@ export class ImapSession implements CommandSession, MailboxListener {
   #proved: AccountSession | null = null;
   #afterDiscard: { tag: string; reply: Reply } | null = null;
   #continuation: Continuation | null = null;
+  /** commands that were begun and are answered in their order; null for most of a session's life */
+  #together: Together | null = null;
   #text = '';
   #pieces: (string | Uint8Array)[] | null = null;
   #pendingBytes = 0;
@@ -321,8 +336,10 @@ export class ImapSession implements CommandSession, MailboxListener {
     if (this.idling) await this.#tell('all', false);
     while (!this.#closed) {
       const event = this.#reader.next();
+      // nothing else happens before what is under way is answered
+      const goesOn = event.kind === 'command' || (await this.#answerTogether());
       if (event.kind === 'need') break;
-      const done = this.#handle(event);
+      const done = goesOn ? this.#handle(event) : null;
       if (done !== null) await done;
       if (this.#closed) return;
       if (this.#leaving !== null && this.#append === null) {
@@ -391,6 +408,7 @@ export class ImapSession implements CommandSession, MailboxListener {
   async #command(text: string, literals: readonly Uint8Array[]): Promise<void> {
     const continuation = this.#continuation;
     if (continuation !== null) {
+      if (!(await this.#answerTogether())) return;
       this.#endContinuation();
       const reply = await this.#guard(() => continuation.line(this, text));
       if (reply !== null) await this.#finish(continuation.tag, reply, continuation.tells, false);
@@ -411,16 +429,77 @@ export class ImapSession implements CommandSession, MailboxListener {
       found = this.#find(args);
     } catch (error) {
       if (!(error instanceof ImapSyntaxError)) throw error;
+      if (!(await this.#answerTogether())) return;
       this.#reply(tag, bad(`That is no command: ${error.message}`));
       return;
     }
     if ('condition' in found) {
+      if (!(await this.#answerTogether())) return;
       this.#reply(tag, found);
       return;
     }
     const { command, byUid } = found;
+    if (command.begin !== undefined) {
+      await this.#begin(tag, args, command, command.begin, byUid);
+      return;
+    }
+    if (!(await this.#answerTogether())) return;
     const reply = await this.#guard(() => command.run(this, args, tag, byUid));
     if (reply !== null) await this.#finish(tag, reply, command.tells, byUid);
+  }
+
+  /** What a client sends without waiting for the answers, and about different messages, shares a group of the log. */
+  async #begin(
+    tag: string,
+    args: Arguments,
+    { tells }: Command,
+    begin: NonNullable<Command['begin']>,
+    byUid: boolean,
+  ): Promise<void> {
+    let begun: Begun | Reply;
+    try {
+      begun = begin(this, args, byUid);
+    } catch (error) {
+      begun = error instanceof ImapSyntaxError ? bad(error.message) : this.#fault(error);
+    }
+    const known = this.#together;
+    if (known !== null) {
+      const isOther =
+        'condition' in begun ||
+        known.commands.length >= togetherMax ||
+        known.uids.size + begun.uids.length > togetherUidsMax ||
+        begun.uids.some((uid) => known.uids.has(uid));
+      if (isOther && !(await this.#answerTogether())) return;
+    }
+    if ('condition' in begun) {
+      await this.#finish(tag, begun, tells, byUid);
+      return;
+    }
+    this.#together ??= { uids: new Set(), commands: [] };
+    const { uids, commands } = this.#together;
+    for (const uid of begun.uids) uids.add(uid);
+    const done = begun.submit();
+    // it is looked at when its turn comes
+    done.catch(() => {});
+    commands.push({ tag, byUid, tells, done });
+  }
+
+  /** @returns whether the session goes on */
+  #answerTogether(): true | Promise<boolean> {
+    const together = this.#together;
+    if (together === null) return true;
+    this.#together = null;
+    return this.#answerAll(together);
+  }
+
+  async #answerAll({ commands }: Together): Promise<boolean> {
+    for (const { tag, byUid, tells, done } of commands) {
+      const reply = await this.#guard(async () => (await done)());
+      // the mailbox is gone, and so is the session
+      if (this.#closed || this.#leaving === '') return false;
+      if (reply !== null) await this.#finish(tag, reply, tells, byUid);
+    }
+    return !this.#closed && this.#leaving === null;
   }
 
   /** The command that is named next, if it can be given now. */

@@ -244,7 +244,7 @@ export class OpenMailbox implements SelectedMailbox {
       if (outcome.kind === 'refused') return outcome;
       // a change of the same group may have made it unnecessary, unheard here
       if (outcome.uids !== '' || outcome.modSeq > this.#shared.modSeq) {
-        const later = this.#shared.follow(outcome.modSeq, outcome.uids === '' ? null : own);
+        const later = this.#shared.followChange(outcome.modSeq, outcome.uids === '' ? null : own);
         // what is told of these messages next has this change in it
         if (later.size > 0 && uids.some((uid) => later.has(uid))) {
           this.#shared.follow(Number.POSITIVE_INFINITY, null);

@@ -104,7 +104,7 @@ export class SharedMailboxes {
   }
 
   #follow(shared: SharedMailbox, modSeq: number, own: OwnChange | null): void {
-    shared.follow(modSeq, own);
+    shared.followChange(modSeq, own);
     if (shared.state.deleted) this.#byId.delete(shared.id);
   }
 
@@ -148,6 +148,8 @@ export class SharedMailbox {
   /** changes of flags up to here are in */
   #modSeq: number;
   #keywords: readonly string[];
+  /** uids whose flags had changed again when it was followed last */
+  #later: ReadonlySet<number> = new Set();
 
   constructor(index: MailIndex, row: MailboxRow) {
     this.#index = index;
@@ -184,6 +186,14 @@ export class SharedMailbox {
   }
 
   /**
+   * As `follow` for a change whose MODSEQ is known: what is in already is not asked for again. A command hears of its own change by the
+   * writer's notice and by its answer.
+   */
+  followChange(modSeq: number, own: OwnChange | null): ReadonlySet<number> {
+    return modSeq <= this.#modSeq ? this.#later : this.follow(modSeq, own);
+  }
+
+  /**
    * Takes over what the index knows: new messages and those that are gone as they are now, changes of flags up to `modSeq`.
    *
    * @param own the command that the change of exactly `modSeq` came from; what others changed in the same messages before it, unheard
@@ -192,6 +202,7 @@ export class SharedMailbox {
    */
   follow(modSeq: number, own: OwnChange | null): ReadonlySet<number> {
     const later = new Set<number>();
+    this.#later = later;
     const row = this.#index.mailbox(this.id);
     if (row === null) {
       this.state.removed();

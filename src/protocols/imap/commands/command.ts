@@ -12,6 +12,13 @@ export interface Command {
   /** whether there is a form with UID before it */
   readonly uid?: true;
   /**
+   * For commands that may be under way together, as RFC 9051 §5.5 lets them, where they change different messages: reads the arguments
+   * to the end.
+   *
+   * @throws ImapSyntaxError: `BAD`
+   */
+  begin?(session: CommandSession, args: Arguments, byUid: boolean): Begun | Reply;
+  /**
    * Reads its arguments to the end, then acts.
    *
    * @returns null where the tagged reply has been given or will be
@@ -23,6 +30,17 @@ export interface Command {
     tag: string,
     byUid: boolean,
   ): Reply | null | Promise<Reply | null>;
+}
+
+/** A command that is understood and not yet begun. */
+export interface Begun {
+  /** the messages that it changes */
+  readonly uids: readonly number[];
+  /**
+   * Hands the change over, at once; fulfilled with how it is answered, when it is durable. Answers are asked for in the order of the
+   * commands.
+   */
+  submit(): Promise<() => Promise<Reply>>;
 }
 
 export const anyState: readonly SessionState[] = ['before-login', 'logged-in', 'selected'];

@@ -1,50 +1,40 @@
 import type { Arguments } from '../arguments.ts';
+import type { CommandSession } from '../command-session.ts';
 import { systemFlagBit } from '../mailbox-state.ts';
-import { bad, no, ok, refusal } from '../reply.ts';
+import { bad, no, ok, type Reply, refusal } from '../reply.ts';
 import type { FlagOperation } from '../store.ts';
 import { wireSet } from '../wire.ts';
-import type { Command } from './command.ts';
+import type { Begun, Command } from './command.ts';
 
-/** @source RFC 9051 §6.4.6, RFC 7162 §3.1.3 */
-export const store: Command = {
-  name: 'STORE',
-  states: ['selected'],
-  tells: 'no-expunge',
-  uid: true,
-  run: async (session, args, _tag, byUid) => {
-    args.space();
-    const set = args.numberSet();
-    args.space();
-    let unchangedSince: number | undefined;
-    if (args.peek === '(') {
-      args.wordList((word) => {
-        if (word !== 'UNCHANGEDSINCE' || unchangedSince !== undefined) args.fail('there is no such modifier');
-        args.space();
-        unchangedSince = args.modSeq();
-      });
-      if (unchangedSince === undefined) args.fail('a modifier is missing');
+const begin = (session: CommandSession, args: Arguments, byUid: boolean): Begun | Reply => {
+  args.space();
+  const set = args.numberSet();
+  args.space();
+  let unchangedSince: number | undefined;
+  if (args.peek === '(') {
+    args.wordList((word) => {
+      if (word !== 'UNCHANGEDSINCE' || unchangedSince !== undefined) args.fail('there is no such modifier');
       args.space();
-    }
-    const operation: FlagOperation = args.skip('+') ? 'add' : args.skip('-') ? 'remove' : 'replace';
-    const item = args.word();
-    if (item !== 'FLAGS' && item !== 'FLAGS.SILENT') args.fail('FLAGS is missing');
+      unchangedSince = args.modSeq();
+    });
+    if (unchangedSince === undefined) args.fail('a modifier is missing');
     args.space();
-    const flags = storedFlags(args);
-    args.end();
-    const { view, features } = session;
-    if (view === null) return no('No mailbox is selected');
-    if (unchangedSince !== undefined) features.condstore = true;
-    if (view.readOnly) return no('The mailbox is open for reading only', 'READ-ONLY');
-    const asked = view.uidsOf(set, byUid);
-    if (asked === null) return bad('There is no message of that number');
-    const { state } = view;
-    const uids = view.expungesWait ? asked.filter((uid) => state.indexOf(uid) !== -1) : asked;
-    let modified: readonly number[] = [];
-    if (uids.length > 0) {
-      const outcome = await view.mailbox.store(uids, operation, flags, view, unchangedSince);
-      if (outcome.kind === 'refused') return refusal(outcome);
-      modified = outcome.modified;
-    }
+  }
+  const operation: FlagOperation = args.skip('+') ? 'add' : args.skip('-') ? 'remove' : 'replace';
+  const item = args.word();
+  if (item !== 'FLAGS' && item !== 'FLAGS.SILENT') args.fail('FLAGS is missing');
+  args.space();
+  const flags = storedFlags(args);
+  args.end();
+  const { view, features } = session;
+  if (view === null) return no('No mailbox is selected');
+  if (unchangedSince !== undefined) features.condstore = true;
+  if (view.readOnly) return no('The mailbox is open for reading only', 'READ-ONLY');
+  const asked = view.uidsOf(set, byUid);
+  if (asked === null) return bad('There is no message of that number');
+  const { state } = view;
+  const uids = view.expungesWait ? asked.filter((uid) => state.indexOf(uid) !== -1) : asked;
+  const answer = async (modified: readonly number[]): Promise<Reply> => {
     session.send(view.keywordsChanged());
     if (item === 'FLAGS' || features.condstore) {
       const failed = new Set(modified);
@@ -59,6 +49,27 @@ export const store: Command = {
     const code = modified.length === 0 ? null : `MODIFIED ${wireSet(named)}`;
     if (uids.length < asked.length) return no('Some of the messages are gone', code ?? 'EXPUNGEISSUED');
     return code === null ? ok('Stored') : ok('Stored where nobody else had changed it', code);
+  };
+  return {
+    uids,
+    submit: async () => {
+      if (uids.length === 0) return () => answer([]);
+      const outcome = await view.mailbox.store(uids, operation, flags, view, unchangedSince);
+      return async () => (outcome.kind === 'refused' ? refusal(outcome) : answer(outcome.modified));
+    },
+  };
+};
+
+/** @source RFC 9051 §6.4.6, RFC 7162 §3.1.3 */
+export const store: Command = {
+  name: 'STORE',
+  states: ['selected'],
+  tells: 'no-expunge',
+  uid: true,
+  begin,
+  run: async (session, args, _tag, byUid) => {
+    const begun = begin(session, args, byUid);
+    return 'condition' in begun ? begun : (await begun.submit())();
   },
 };
 
