@@ -1,5 +1,6 @@
+import { enableCompileCache } from 'node:module';
 import { inspect } from 'node:util';
-import { runCli } from '#app/cli';
+import { compiledCodeFolder } from '#app/compiled';
 
 // A reader that goes away (`fengni log show | head`) is no fault.
 for (const stream of [process.stdout, process.stderr]) {
@@ -14,6 +15,11 @@ process.on('uncaughtException', (error) => {
   process.stderr.write(`fengni: ${inspect(error)}\n`);
   process.exit(3);
 });
+
+// Before the rest is loaded: compiling it anew takes longer than most commands do.
+const compiled = process.env['NODE_COMPILE_CACHE'] === undefined ? compiledCodeFolder('command') : null;
+if (compiled !== null) enableCompileCache(compiled);
+const { runCli } = await import('#app/cli');
 
 const { env, stdin, stdout, stderr } = process;
 process.exitCode = await runCli({

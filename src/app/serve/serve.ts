@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { compiledCodeFolder } from '#app/compiled';
 import type { Config } from '#app/config';
 import { programFolder, type RoleName, roleNames } from '#app/roles';
 import { systemRandom } from '#base/clock';
@@ -196,7 +197,7 @@ const start = async (
     roles,
     plan,
     asDiskFull: (fault) => asDiskFull(fault, dataFolder),
-    folders: { data: dataFolder, compileCache },
+    folders: { data: dataFolder, compileCache: compiledCodeFolder },
     logger,
     ownMetrics: () => ({
       version,
@@ -299,18 +300,6 @@ const withRealPorts = (config: Config, bound: readonly Bound[]): Config => ({
     return socket === undefined ? listener : { ...listener, port: socket.port };
   }),
 });
-
-/** A folder of its own for each role's compiled code: what one of them could write there, no other loads. */
-const compileCache = (role: RoleName): string | null => {
-  const folder = path.join(programFolder, 'node_modules/.cache/roles', `${process.geteuid?.() ?? 0}-${role}`);
-  try {
-    fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
-    fs.accessSync(folder, fs.constants.W_OK);
-    return folder;
-  } catch {
-    return null;
-  }
-};
 
 /** Asks the writer for domain, first account and password of an empty data folder. */
 const bootstrap = async (
