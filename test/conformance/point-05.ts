@@ -28,7 +28,18 @@ const live = async (world: World, round: number): Promise<void> => {
   await writer.expunge({ ...at, uids: `${round + 1}`, deletedOnly: false });
 };
 
-type Kind = 'dropped' | 'index dropped' | 'state dropped' | 'behind' | 'ahead' | 'of another log';
+const kinds = [
+  'dropped',
+  'index dropped',
+  'state dropped',
+  'behind',
+  'ahead',
+  'of another log, longer than this one',
+  'of another log, shorter than this one',
+  'of another log, the index alone',
+  'of another log, the state alone',
+] as const;
+type Kind = (typeof kinds)[number];
 
 /** The world's log under projections that are not its own, or not of this moment; the dump must say what a rebuild says. */
 const projectionsCase = (kind: Kind): Case => ({
@@ -71,17 +82,23 @@ const projectionsCase = (kind: Kind): Case => ({
         for (let round = 3; round < 6; round++) await live(world, round);
         store = world.store.after({ kind: 'kill' });
       }
-      if (kind === 'of another log') {
-        // Longer than this one and of other accounts.
+      if (kind.startsWith('of another log')) {
+        // Of other accounts.
         const other = await world.another({ people: ['xi', 'bo', 'yu', 'ann'] });
-        for (let round = 0; round < 8; round++) await live(other, round);
+        const rounds = kind.endsWith('longer than this one') ? 8 : 1;
+        for (let round = 0; round < rounds; round++) await live(other, round);
         store = other.store.after({ kind: 'kill' });
+        if (kind.endsWith('index alone')) store.drop('directory');
+        if (kind.endsWith('state alone')) store.drop('index');
         await other.end();
       }
       const there = await world.elsewhere(backup, store);
       try {
         await there.start();
         assert.deepEqual(there.dump(), dump);
+        const { projectionsRemade } = await there.writer.status();
+        const expected = kind === 'ahead' || kind.endsWith('longer than this one') ? 'ahead' : 'foreign';
+        assert.equal(projectionsRemade, /^(ahead|of)/.test(kind) ? expected : null);
         // And it goes on from there as the other does.
         await live(there, 6);
         const later = there.dump();
@@ -127,9 +144,7 @@ export const point5: Point = {
   number: 5,
   title: 'Index and state dropped, behind, ahead, of another generation: the same dump afterwards',
   cases: [
-    ...(['dropped', 'index dropped', 'state dropped', 'behind', 'ahead', 'of another log'] as const).map(
-      projectionsCase,
-    ),
+    ...kinds.map(projectionsCase),
     generationCase,
   ],
 };

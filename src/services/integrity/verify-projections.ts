@@ -28,6 +28,7 @@ export class ProjectionCheck {
   readonly #snapshotCheck: SnapshotCheck;
   #erased = false;
   #batch: LogEvent[] = [];
+  readonly #appliedHashes = new Map<number, Uint8Array>();
   #incomplete: string | null = null;
 
   /** @param folder DATA */
@@ -55,6 +56,12 @@ export class ProjectionCheck {
   /** The id of a message by its frame or by a copy's, as the index has it. */
   messageId(seq: number): string | null {
     return this.#snapshots.get('index')?.messageId(seq) ?? null;
+  }
+
+  /** Each frame of the log before what it says: which record a projection must have applied last. */
+  frame(seq: number, recordHash: Uint8Array): void {
+    for (const { appliedSeq } of this.#snapshots.values())
+      if (appliedSeq === seq) this.#appliedHashes.set(seq, recordHash);
   }
 
   add(event: LogEvent, place: { file: string; offset: number; seq: number }): void {
@@ -112,7 +119,7 @@ export class ProjectionCheck {
         continue;
       }
       const projection = name === 'index' ? this.#fresh.index : this.#fresh.directory;
-      projection.apply([], applied);
+      projection.apply([], applied, this.#appliedHashes.get(applied));
       try {
         this.#fresh.compare(name, snapshot, rowsMax, (row) => this.#row(name, row));
       } catch (error) {
@@ -142,7 +149,8 @@ export class ProjectionCheck {
       if (applied === undefined) continue;
       const projection = name === 'index' ? this.#fresh.index : this.#fresh.directory;
       const own = events.filter(({ seq }) => seq <= applied);
-      if (own.length > 0) projection.apply(own, own.at(-1)?.seq ?? 0);
+      const upTo = own.at(-1)?.seq ?? 0;
+      if (own.length > 0) projection.apply(own, upTo, this.#appliedHashes.get(upTo));
     }
   }
 

@@ -300,6 +300,7 @@ class Walk {
       const previous = parseOrigin(leaf.previous.origin)?.generation;
       if (previous !== undefined) this.accepted.set(previous, leaf.previous.size);
     }
+    projections.frame(seq, recordHash);
     if (!meaningful.has(record.type)) return;
     if (record.type === frameTypes.MSG) await this.#ownFile(checked, leaf, file);
     const open = record.type !== frameTypes.MSG || asked === null || asked.has(seq);

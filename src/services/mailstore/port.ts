@@ -78,6 +78,8 @@ export interface WriterStatus {
   /** `none` before the first head, `down` while the sealer does not answer, `refusing` when it will not sign */
   sealer: 'none' | 'signing' | 'down' | 'refusing';
   sealerReason: string | null;
+  /** why this start made index and state again, or null: `ahead`, `foreign`, `of-lost-frames` (of the log), `unusable` */
+  projectionsRemade: 'ahead' | 'foreign' | 'of-lost-frames' | 'unusable' | null;
 }
 
 /** Accounts that one call of `keepMailOf` looks at. */

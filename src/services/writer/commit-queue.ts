@@ -217,13 +217,15 @@ export const createCommitQueue = (options: CommitQueueOptions): CommitQueue => {
   const apply = (events: readonly LogEvent[], group: CommittedGroup): FengniError | null => {
     try {
       const rows = events.filter((event) => event.type === 'row');
-      index.apply(events, group.lastSeq);
+      const last = group.recordHashes.at(-1);
+      index.apply(events, group.lastSeq, last);
       // A directory that lags costs a longer start, and it changes seldom: it follows with its own rows.
       const erased = events.filter((event) => event.type === 'erased');
       if (rows.length + erased.length > 0)
         directory.apply(
           events.filter((event) => event.type === 'row' || event.type === 'erased'),
           group.lastSeq,
+          last,
         );
       addresses.apply(rows);
       if (erased.length > 0) addresses.reload();

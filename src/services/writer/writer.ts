@@ -22,7 +22,7 @@ import {
 } from '#store/log';
 import { encodeLeaf, encodeOrigin, leafHash, parseCheckpoint, parseLeaf } from '#trust/seal';
 import { createAddresses } from './addresses.ts';
-import { catchUp } from './catch-up.ts';
+import { catchUp, type Remade } from './catch-up.ts';
 import { type CommitQueue, createCommitQueue } from './commit-queue.ts';
 import { append, appendAll, deliver } from './decide-delivery.ts';
 import { isHeld } from './decide-erase.ts';
@@ -125,7 +125,7 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
   const large = await LargeFiles.open(io, folder);
   const spoolOwners = options.spoolOwners ?? [];
   await emptySpool(io, folder, (owner) => !spoolOwners.includes(owner));
-  const { index, directory } = await caughtUp(options, log, { keys, segments });
+  const { index, directory, remade } = await caughtUp(options, log, { keys, segments });
   const addresses = createAddresses(directory);
   leafClock = createLeafClock(index.marks());
   const state = new WorkingState(index, async (ref) => {
@@ -290,6 +290,7 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
         sealedLeafCount: seal.sealedSize,
         sealer: seal.sealer,
         sealerReason: seal.reason,
+        projectionsRemade: remade,
       };
     },
     stop: async () => {
@@ -300,7 +301,7 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
       await queue.close();
       await ownFiles.stop();
       // The directory follows only its own rows while running: now it says how far the log goes.
-      directory.apply([], index.appliedSeq());
+      directory.apply([], index.appliedSeq(), index.appliedHash());
       await log.close();
       await keys.close();
       await segments.close();
@@ -353,8 +354,9 @@ const caughtUp = async (
   options: WriterOptions,
   log: Log,
   readers: { keys: ReturnType<typeof openKeyReader>; segments: ReturnType<typeof openSegmentReader> },
-): Promise<Projections> => {
+): Promise<Projections & { remade: Remade | null }> => {
   const { logger } = options;
+  let remade: Remade | null = null;
   const last = log.durableSeq;
   let projections: Projections;
   try {
@@ -366,6 +368,7 @@ const caughtUp = async (
       projections.index.close();
       projections.directory.close();
       projections = options.projections(true);
+      remade = 'ahead';
     }
   } catch (error) {
     if (!(error instanceof FengniError)) throw error;
@@ -374,6 +377,7 @@ const caughtUp = async (
       subject: error.subject,
     });
     projections = options.projections(true);
+    remade = 'unusable';
   }
   const replayReaders: ReplayReaders = {
     ...readers,
@@ -389,8 +393,8 @@ const caughtUp = async (
     },
   };
   const snapshots = options.useSnapshots ?? true;
-  await catchUp({ log, ...projections, readers: replayReaders, logger, snapshots });
-  return projections;
+  const caught = await catchUp({ log, ...projections, readers: replayReaders, logger, snapshots });
+  return { ...projections, remade: caught ?? remade };
 };
 
 async function* noOctets(): AsyncGenerator<Uint8Array, void, void> {}

@@ -282,12 +282,20 @@ export type MessageTextsRow = Omit<ParsedMessage, 'threadKeys' | 'structure'>;
 export interface MailIndex {
   /** the highest `seq` whose effects are in */
   appliedSeq(): number;
+  /** hash of the record with that `seq`, which says of what log it is; null when nobody said */
+  appliedHash(): Uint8Array | null;
   /**
    * Applies events in order, in one transaction with `appliedSeq`. Events at or below the applied `seq` are passed over.
    *
+   * @param appliedHash of the record with `appliedSeq`
    * @param partial events were left out because a snapshot that follows says the same: until it is in, the index is not whole
    */
-  apply(events: readonly LogEvent[], appliedSeq: number, partial?: boolean): void;
+  apply(
+    events: readonly LogEvent[],
+    appliedSeq: number,
+    appliedHash?: Uint8Array | null,
+    partial?: boolean,
+  ): void;
   /** whether it was left while events were missing that a snapshot was to bring; then it has to be made again */
   isPartial(): boolean;
   /** Throws everything away. */
@@ -373,7 +381,9 @@ export interface RowVersion {
 /** The tables of ROW frames. A row whose newest frame was erased is gone. */
 export interface Directory {
   appliedSeq(): number;
-  apply(events: readonly LogEvent[], appliedSeq: number): void;
+  /** as `MailIndex` */
+  appliedHash(): Uint8Array | null;
+  apply(events: readonly LogEvent[], appliedSeq: number, appliedHash?: Uint8Array | null): void;
   clear(): void;
   row(table: string, key: string): JsonObject | null;
   rows(table: string): TableRow[];

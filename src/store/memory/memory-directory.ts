@@ -6,6 +6,7 @@ export const createMemoryDirectory = (): Directory => {
   const tables = new Map<string, Map<string, JsonObject>>();
   let sealed: RowVersion[] = [];
   let applied = 0;
+  let hash: Uint8Array | null = null;
 
   const apply = (event: LogEvent): void => {
     if (event.type === 'erased') erase(event.keys);
@@ -39,14 +40,18 @@ export const createMemoryDirectory = (): Directory => {
 
   return {
     appliedSeq: () => applied,
-    apply: (events, appliedSeq) => {
+    appliedHash: () => hash,
+    apply: (events, appliedSeq, appliedHash = null) => {
       for (const event of events) if (event.seq > applied) apply(event);
-      applied = Math.max(applied, appliedSeq);
+      if (appliedSeq <= applied) return;
+      applied = appliedSeq;
+      hash = appliedHash;
     },
     clear: () => {
       tables.clear();
       sealed = [];
       applied = 0;
+      hash = null;
     },
     row: (table, key) => tables.get(table)?.get(key) ?? null,
     rows,

@@ -49,6 +49,7 @@ interface Account {
 
 interface State {
   applied: number;
+  appliedHash: Uint8Array | null;
   partial: boolean;
   messages: Map<number, MessageEvent>;
   messageIds: Map<string, number>;
@@ -61,6 +62,7 @@ interface State {
 
 const empty = (): State => ({
   applied: 0,
+  appliedHash: null,
   partial: false,
   messages: new Map(),
   messageIds: new Map(),
@@ -456,10 +458,14 @@ export const createMemoryIndex = (): MailIndex => {
 
   const index: MailIndex = {
     appliedSeq: () => state.applied,
+    appliedHash: () => state.appliedHash,
     isPartial: () => state.partial,
-    apply: (events, appliedSeq, partial = false) => {
+    apply: (events, appliedSeq, appliedHash = null, partial = false) => {
       for (const event of events) if (event.seq > state.applied) applyEvent(event);
-      state.applied = Math.max(state.applied, appliedSeq);
+      if (appliedSeq > state.applied) {
+        state.applied = appliedSeq;
+        state.appliedHash = appliedHash;
+      }
       state.partial = partial;
     },
     clear: () => {

@@ -2,7 +2,7 @@ import { DatabaseSync, type SQLOutputValue, type StatementSync } from 'node:sqli
 import { FengniError } from '#base/errors';
 import type { Directory, MailIndex } from '#store/index';
 import { checkRow, type Row } from './database.ts';
-import { openSqliteDirectory } from './sqlite-directory.ts';
+import { appliedColumns, openSqliteDirectory } from './sqlite-directory.ts';
 import { markColumns, openSqliteIndex } from './sqlite-index.ts';
 
 export type ProjectionName = 'index' | 'state';
@@ -67,7 +67,7 @@ class FileSnapshot implements ProjectionSnapshot {
         const [table, cells, column] =
           name === 'index'
             ? (['mark', markColumns, 'applied'] as const)
-            : (['applied', ['seq'], 'seq'] as const);
+            : (['applied', appliedColumns, 'seq'] as const);
         const row = this.db.prepare(`SELECT * FROM ${table}`).get() as Row | undefined;
         const seq = row?.[column] ?? 0;
         if (typeof seq !== 'number') throw new Error('the applied seq is no number');

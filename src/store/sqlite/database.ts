@@ -26,7 +26,7 @@ export interface Database {
 const busyMs = 5_000;
 
 /** The newest layout that this program writes; a file with another is thrown away and made again from the log. */
-const layout = 6;
+const layout = 7;
 
 /**
  * Opens a projection's file.
@@ -184,6 +184,12 @@ export const text = (row: Row, name: string): string => {
 export const number = (row: Row, name: string): number => {
   const cell = row[name];
   if (typeof cell !== 'number') throw unexpected(name);
+  return cell;
+};
+
+export const octetsOrNull = (row: Row, name: string): Uint8Array | null => {
+  const cell = row[name];
+  if (cell !== null && !(cell instanceof Uint8Array)) throw unexpected(name);
   return cell;
 };
 

@@ -1,24 +1,31 @@
 import { canonicalJson, type JsonObject, parseCanonicalJson } from '#base/canonical-json';
 import type { Directory, KeyRef, RowVersion, TableRow } from '#store/index';
-import { type Cell, checkRow, number, openDatabase, type Row, rowSum, text } from './database.ts';
+import { type Cell, checkRow, number, octetsOrNull, openDatabase, type Row, rowSum, text } from './database.ts';
 
 const schema = `
-  CREATE TABLE applied (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, sum BLOB NOT NULL);
+  CREATE TABLE applied (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, record BLOB, sum BLOB NOT NULL);
   CREATE TABLE rows (name TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, sum BLOB NOT NULL, PRIMARY KEY (name, key)) WITHOUT ROWID;
   CREATE TABLE version (seq INTEGER PRIMARY KEY, name TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, key_epoch INTEGER NOT NULL,
     key_slot INTEGER NOT NULL, sum BLOB NOT NULL);
   CREATE INDEX version_row ON version (name, key);
   CREATE INDEX version_key ON version (key_epoch, key_slot)`;
 
+/** What the checksum of the row with `seq` is made of. */
+export const appliedColumns: readonly string[] = ['seq', 'record'];
+
 /** The `Directory` in `state.db`. */
 export const openSqliteDirectory = (file: string, options: { readOnly: boolean }): Directory => {
   const db = openDatabase(file, { ...options, schema });
 
-  const appliedSeq = (): number => {
-    const row = db.get('SELECT seq, sum FROM applied');
-    if (row === undefined) return 0;
-    checkRow(() => `${file}: applied`, [number(row, 'seq')], row['sum']);
-    return number(row, 'seq');
+  const mark = (): { seq: number; record: Uint8Array | null } => {
+    const row = db.get('SELECT * FROM applied');
+    if (row === undefined) return { seq: 0, record: null };
+    checkRow(
+      () => `${file}: applied`,
+      appliedColumns.map((name) => row[name] ?? null),
+      row['sum'],
+    );
+    return { seq: number(row, 'seq'), record: octetsOrNull(row, 'record') };
   };
 
   const value = (name: string, row: Row): JsonObject => {
@@ -66,9 +73,10 @@ export const openSqliteDirectory = (file: string, options: { readOnly: boolean }
     db.all('SELECT DISTINCT name FROM rows ORDER BY name').map((row) => text(row, 'name'));
 
   return {
-    appliedSeq,
-    apply: (events, seq) => {
-      const applied = appliedSeq();
+    appliedSeq: () => mark().seq,
+    appliedHash: () => mark().record,
+    apply: (events, seq, hash = null) => {
+      const { seq: applied, record } = mark();
       db.transaction(() => {
         for (const event of events) {
           if (event.seq <= applied) continue;
@@ -96,8 +104,8 @@ export const openSqliteDirectory = (file: string, options: { readOnly: boolean }
             sum,
           );
         }
-        const next = Math.max(applied, seq);
-        db.run('INSERT OR REPLACE INTO applied (one, seq, sum) VALUES (1, ?, ?)', next, rowSum([next]));
+        const next = [Math.max(applied, seq), seq > applied ? hash : record];
+        db.run('INSERT OR REPLACE INTO applied (one, seq, record, sum) VALUES (1, ?, ?, ?)', ...next, rowSum(next));
       });
       db.scrub(events.some(({ type, seq: at }) => type === 'erased' && at > applied));
     },

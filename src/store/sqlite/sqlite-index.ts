@@ -33,6 +33,7 @@ import {
   number,
   numberAt,
   octetsAt,
+  octetsOrNull,
   openDatabase,
   type Row,
   rowSum,
@@ -42,7 +43,7 @@ import {
 
 /** Columns in the order in which a row's checksum takes them; `sum` follows in every table. */
 const columns = {
-  mark: ['one', 'applied', 'leaf_time', 'frames_seq', 'day_count', 'day_time', 'clock_seq', 'partial'],
+  mark: ['one', 'applied', 'record', 'leaf_time', 'frames_seq', 'day_count', 'day_time', 'clock_seq', 'partial'],
   message: [
     'seq',
     'id',
@@ -98,8 +99,8 @@ const columns = {
 type Table = keyof typeof columns;
 
 const schema = `
-  CREATE TABLE mark (one INTEGER PRIMARY KEY, applied INTEGER, leaf_time INTEGER, frames_seq INTEGER, day_count INTEGER, day_time INTEGER,
-    clock_seq INTEGER, partial INTEGER, sum BLOB);
+  CREATE TABLE mark (one INTEGER PRIMARY KEY, applied INTEGER, record BLOB, leaf_time INTEGER, frames_seq INTEGER, day_count INTEGER,
+    day_time INTEGER, clock_seq INTEGER, partial INTEGER, sum BLOB);
   CREATE TABLE message (seq INTEGER PRIMARY KEY, id TEXT UNIQUE, kind TEXT, time INTEGER, leaf INTEGER, sha256 TEXT, size INTEGER,
     segment INTEGER, offset INTEGER, length_bytes INTEGER, key_epoch INTEGER, key_slot INTEGER,
     structure BLOB, sum BLOB);
@@ -155,6 +156,17 @@ const selectSql = Object.fromEntries(
 
 /** What the checksum of the row with `applied` is made of. */
 export const markColumns: readonly string[] = columns.mark;
+
+const noMark = () => ({
+  applied: 0,
+  record: null,
+  leafTimeMs: 0,
+  framesSeq: 0,
+  dayCount: 0,
+  dayMs: 0,
+  clockSeq: 0,
+  partial: false,
+});
 
 /** A mailbox's own row. */
 type CountedMailbox = Omit<MailboxRow, 'subscribed'>;
@@ -213,12 +225,12 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
     return rows;
   };
 
-  const mark = (): LogMarks & { applied: number; partial: boolean } => {
+  const mark = (): LogMarks & { applied: number; record: Uint8Array | null; partial: boolean } => {
     const row = one('mark', 'one = 1');
-    if (row === null)
-      return { applied: 0, leafTimeMs: 0, framesSeq: 0, dayCount: 0, dayMs: 0, clockSeq: 0, partial: false };
+    if (row === null) return noMark();
     return {
       applied: number(row, 'applied'),
+      record: octetsOrNull(row, 'record'),
       leafTimeMs: number(row, 'leaf_time'),
       framesSeq: number(row, 'frames_seq'),
       dayCount: number(row, 'day_count'),
@@ -764,9 +776,10 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
 
   const index: MailIndex = {
     appliedSeq: () => mark().applied,
+    appliedHash: () => mark().record,
     isPartial: () => mark().partial,
-    apply: (events, appliedSeq, partial = false) => {
-      const applied = mark().applied;
+    apply: (events, appliedSeq, appliedHash = null, partial = false) => {
+      const { applied, record } = mark();
       db.transaction(() => {
         const marks = mark();
         // What an earlier transaction that failed had counted is void.
@@ -777,6 +790,7 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
           'mark',
           1,
           Math.max(applied, appliedSeq),
+          appliedSeq > applied ? appliedHash : record,
           marks.leafTimeMs,
           marks.framesSeq,
           marks.dayCount,
@@ -951,7 +965,7 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
     },
     accountKey: (id) => accountRow(id).key,
     marks: () => {
-      const { applied: _, partial: __, ...marks } = mark();
+      const { applied: _, record: __, partial: ___, ...marks } = mark();
       return marks;
     },
     findThread: (account, keys) => {

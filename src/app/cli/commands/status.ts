@@ -45,6 +45,14 @@ export const command: Command = {
       [context.say('status.field.server'), context.say('status.server', { pid: server.pid })],
       [context.say('status.field.roles'), roles.join(', ')],
       ...writerLines(context, status),
+      ...(status?.projectionsRemade
+        ? [
+            [
+              context.say('status.field.index'),
+              red(context.stdout, context.say(`status.index.${status.projectionsRemade}`)),
+            ] as const,
+          ]
+        : []),
       ...(disk.nearlyFull
         ? [
             [
@@ -55,6 +63,9 @@ export const command: Command = {
         : []),
       [context.say('status.field.dns'), dnsText(context, dns)],
       [context.say('status.field.witness'), red(context.stdout, context.say('status.unwitnessed'))],
+      ...(status?.projectionsRemade
+        ? [[context.say('status.field.todo'), context.say('status.todo.index')] as const]
+        : []),
       ...faults.map(({ todo }) => [context.say('status.field.todo'), context.say(todo)] as const),
       ...(dns.validation === 'validates'
         ? []

@@ -81,6 +81,13 @@ export const commands = {
   'status.sealer.signing': 'signs',
   'status.sealer.down': 'DOWN: {reason}',
   'status.sealer.refusing': 'REFUSES: {reason}',
+  'status.field.index': 'index',
+  'status.index.ahead': 'MADE AGAIN at this start: it knew more than the log has',
+  'status.index.foreign': 'MADE AGAIN at this start: it was of ANOTHER log',
+  'status.index.of-lost-frames': 'MADE AGAIN at this start: it knew frames that were given up as lost',
+  'status.index.unusable': 'MADE AGAIN at this start: it was damaged, or of another version of Fengni',
+  'status.todo.index':
+    'nothing is lost, index and state are made from the log; if nobody put files into the data folder or upgraded, run "fengni verify" and find out who did',
   'status.unwitnessed':
     'UNWITNESSED: nobody outside this machine keeps a head of the log; keep one: fengni log checkpoint',
   'index.summary': 'make the index again from the log, or print all that it answers',

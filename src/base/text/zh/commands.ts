@@ -82,6 +82,13 @@ export const commands: Translation<typeof english> = {
   'status.sealer.signing': '正常签名',
   'status.sealer.down': '停止：{reason}',
   'status.sealer.refusing': '拒绝签名：{reason}',
+  'status.field.index': '索引',
+  'status.index.ahead': '本次启动时已重新生成：它所知的比日志还多',
+  'status.index.foreign': '本次启动时已重新生成：它属于另一份日志',
+  'status.index.of-lost-frames': '本次启动时已重新生成：它记有已放弃的丢失帧',
+  'status.index.unusable': '本次启动时已重新生成：它已损坏，或出自封泥的其他版本',
+  'status.todo.index':
+    '没有丢失任何内容，索引和状态都由日志生成；若无人往数据目录放入文件，也没有升级，请运行 "fengni verify" 并查明是谁所为',
   'status.unwitnessed': '未见证：本机之外没有人保存日志的签名头；请自己保存一份：fengni log checkpoint',
   'index.summary': '从日志重建索引，或打印索引的全部内容',
   'index.usage':
