@@ -143,8 +143,5 @@ const generationCase: Case = {
 export const point5: Point = {
   number: 5,
   title: 'Index and state dropped, behind, ahead, of another generation: the same dump afterwards',
-  cases: [
-    ...kinds.map(projectionsCase),
-    generationCase,
-  ],
+  cases: [...kinds.map(projectionsCase), generationCase],
 };

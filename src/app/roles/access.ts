@@ -9,6 +9,7 @@ import { openAccessGate } from '#services/access';
 import { createGrants, createLogin } from '#services/login';
 import { createImapLogin } from '#services/mailboxes';
 import { createPop3Login } from '#services/maildrop';
+import { openPoison } from '#services/poison';
 import { nodeIo } from '#store/durable';
 import { emptySpool, openSpool } from '#store/large';
 import { openSqliteIndex } from '#store/sqlite';
@@ -22,7 +23,8 @@ const shard = 0;
 /** how long a command waits for a writer that is starting again */
 const writerWaitMs = 10_000;
 
-/** Mail read: IMAP and POP3. It reads index, segments and keys; it writes nothing but ciphertext into `spool/`, the writer does. */
+/** Mail read: IMAP and POP3. It reads index, segments and keys; it writes nothing but ciphertext into `spool/`, and what may kill it into
+ * `poison/append/`; the writer does. */
 export const run = async ({ start, logger, tell }: RoleContext): Promise<RunningRole> => {
   const { config, dataFolder } = start;
   const socket = (name: string): string => path.join(dataFolder, 'run', name);
@@ -91,6 +93,12 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
     random: systemRandom,
     logger,
     large: { spool: openSpool({ io: nodeIo, folder: dataFolder, owner: 'access' }) },
+    poison: await openPoison({
+      io: nodeIo,
+      folder: path.join(dataFolder, 'poison/append'),
+      logger,
+      afterDeath: start.afterDeath,
+    }),
     isDiskNearlyFull: () => isDiskNearlyFull,
   });
   const imap = createImapListener({

@@ -6,7 +6,8 @@ import { createCounters, networksOf, withLimitLog } from '#net/connection';
 import { createMailstoreClient } from '#net/mailstore';
 import { createSmtpServer, type SmtpServer, smtpServerDefaults } from '#net/smtp-in';
 import { createAuthentication } from '#services/authentication';
-import { createInbound, openPoison } from '#services/inbound';
+import { createInbound } from '#services/inbound';
+import { openPoison } from '#services/poison';
 import { createAttemptRecorder } from '#services/trace';
 import { nodeIo } from '#store/durable';
 import { emptySpool, openSpool } from '#store/large';
@@ -64,7 +65,12 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
     large: { spool: openSpool({ io: nodeIo, folder: start.dataFolder, owner: 'mx' }) },
     heldBytesMax,
     count: (name) => counters.count(name),
-    poison: await openPoison({ io: nodeIo, folder: start.dataFolder, logger, afterDeath: start.afterDeath }),
+    poison: await openPoison({
+      io: nodeIo,
+      folder: path.join(start.dataFolder, 'poison'),
+      logger,
+      afterDeath: start.afterDeath,
+    }),
     isDiskNearlyFull: () => isDiskNearlyFull,
   });
   const refusals = createAttemptRecorder({ send: writer.refused, clock: systemClock, logger });

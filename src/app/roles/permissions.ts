@@ -29,7 +29,7 @@ const grants = (role: RoleName, data: string): Grants | null => {
     case 'access':
       return {
         read: [...paths('segments', 'keys', 'large'), ...databases('index.db', 'state.db')],
-        write: paths('spool'),
+        write: paths('spool', 'poison/append'),
       };
     case 'web':
       return { read: paths('ledger'), write: [] };

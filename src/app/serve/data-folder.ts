@@ -16,7 +16,19 @@ export interface DataFormat {
 /** of the formats that this program writes, and the newest that it can write */
 export const formatVersion = 1;
 
-const folders = ['segments', 'keys', 'large', 'ledger', 'anchors', 'spool', 'pickup', 'poison', 'tls', 'run'];
+const folders = [
+  'segments',
+  'keys',
+  'large',
+  'ledger',
+  'anchors',
+  'spool',
+  'pickup',
+  'poison',
+  'poison/append',
+  'tls',
+  'run',
+];
 
 /** Modes with the sealer as a role, and with a sealer that is a service under a user of its own (FORMATS §1). */
 const modes = {

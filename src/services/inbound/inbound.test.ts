@@ -6,8 +6,9 @@ import { type AcceptedRecipient, type InboundTransaction, refusal } from '#proto
 import type { Authentication, SenderFindings } from '#services/authentication';
 import type { SealedMessage, SealedRecipient } from '#services/mailstore';
 import { createMessageParser } from '#services/mailstore';
+import { openPoison, type Poison } from '#services/poison';
 import { SimFs } from '#store/durable';
-import { createInbound, type InboundOptions, openPoison, type Poison } from './index.ts';
+import { createInbound, type InboundOptions } from './index.ts';
 
 const transaction: InboundTransaction = {
   peer: {
@@ -235,7 +236,7 @@ test('a message that stops its parser is tried again, twice, then set aside; oth
   const logger: Logger = { ...silentLogger, warn: note, error: note };
   const life = (poison: Poison) => world({ poison, createParser: fragile('POISON') });
   const open = (afterDeath = false): Promise<Poison> =>
-    openPoison({ io, folder: '/data', logger, afterDeath });
+    openPoison({ io, folder: '/data/poison', logger, afterDeath });
   const bad = 'Subject: POISON\r\n\r\nx\r\n';
 
   const poison = await open();
@@ -286,7 +287,7 @@ test('what lies in poison/ at the start: the message being parsed is remembered,
   for (let life = 0; life < 2; life++) {
     await put(`${sha}.parsing`);
     await put(`${'0'.repeat(31)}${life}.open`);
-    const poison = await openPoison({ io, folder: '/data', logger: silentLogger, afterDeath: true });
+    const poison = await openPoison({ io, folder: '/data/poison', logger: silentLogger, afterDeath: true });
     assert.equal(poison.isCareful, true);
     lives.push(await io.readFolder('/data/poison'));
   }
@@ -294,6 +295,11 @@ test('what lies in poison/ at the start: the message being parsed is remembered,
   const fresh = new SimFs({ seed: 13 });
   await fresh.makeFolder('/data');
   await fresh.makeFolder('/data/poison');
-  const careful = await openPoison({ io: fresh, folder: '/data', logger: silentLogger, afterDeath: true });
+  const careful = await openPoison({
+    io: fresh,
+    folder: '/data/poison',
+    logger: silentLogger,
+    afterDeath: true,
+  });
   assert.equal(careful.isCareful, true, 'after a death nobody knows of which message');
 });

@@ -25,6 +25,7 @@ import {
   ownFileBytesMin,
   type SealedRecipient,
 } from '#services/mailstore';
+import type { Poison } from '#services/poison';
 import { envelopeFields } from '#services/trace';
 import {
   buildRecipientsTree,
@@ -34,7 +35,6 @@ import {
   saltBytes,
   sha256,
 } from '#trust/seal';
-import type { Poison } from './poison.ts';
 import { commonPrefix, copyPrefix } from './trace.ts';
 
 export interface InboundOptions {

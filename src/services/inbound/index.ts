@@ -6,5 +6,4 @@
  */
 export { createInbound, type Inbound, type InboundOptions, type LocalTransaction } from './inbound.ts';
 export { type MailFile, readMailFile } from './mail-file.ts';
-export { openPoison, type Poison, type PoisonOptions, type SuspectFile } from './poison.ts';
 export { commonPrefix, copyPrefix, prefixBytesMax } from './trace.ts';

@@ -5,9 +5,12 @@ import {
   type AddedMessage,
   createMessageParser,
   createMessageSealer,
+  type MessageParser,
   ownFileBytesMin,
   type SealedMessage,
 } from '#services/mailstore';
+import type { SuspectFile } from '#services/poison';
+import type { ParsedMessage } from '#store/index';
 import { encodeAuthentication, encodeSession } from '#trust/seal';
 import type { MailboxesContext, SessionFacts } from './context.ts';
 
@@ -29,8 +32,9 @@ export class MessageAppend implements AppendSink {
   #heldBytes = 0;
   #isOver = false;
   #refused: Refused | null = null;
-  #current: { message: AppendedMessage; sealer: Sealer; parser: Parser } | null = null;
+  #current: Current | null = null;
   readonly #sealers: Sealer[] = [];
+  readonly #suspects: SuspectFile[] = [];
   readonly #sealed: AddedMessage[] = [];
 
   constructor(context: MailboxesContext, account: string, mailbox: string, facts: SessionFacts) {
@@ -55,22 +59,31 @@ export class MessageAppend implements AppendSink {
     this.#heldBytes += heldBytes;
     const sealer = createMessageSealer(random, large);
     this.#sealers.push(sealer);
-    this.#current = { message, sealer, parser: createMessageParser() };
+    const { poison, createParser = createMessageParser } = this.#context;
+    const suspect = poison?.isCareful === true ? await this.#suspect(poison.open()) : null;
+    if (this.#refused !== null) return this.#refused;
+    this.#current = { message, sealer, parser: createParser(), suspect };
     return { kind: 'done' };
   }
 
   write(octets: Uint8Array): void | Promise<void> {
     const current = this.#current;
     if (this.#isOver || this.#refused !== null || current === null) return;
-    const { sealer, parser } = current;
+    const { sealer, parser, suspect } = current;
     // A large message that began in time stops as well: what is left of the disk is for what was promised.
     if (sealer.sizeBytes > ownFileBytesMin && this.#context.isDiskNearlyFull?.() === true) {
       this.#refused = diskNearlyFull;
       return this.#discard();
     }
     const written = sealer.write(octets);
-    parser.write(octets);
-    return written?.catch((error: unknown) => this.#spoolFailed(error));
+    if (suspect !== null) return this.#written(Promise.all([written, suspect.write(octets)]));
+    try {
+      parser.write(octets);
+    } catch (error) {
+      this.#parserThrew(error);
+      return this.#discard();
+    }
+    return written === undefined ? undefined : this.#written(written);
   }
 
   async commit(): Promise<{ kind: 'done'; uidValidity: number; uids: readonly number[] } | Refused> {
@@ -108,9 +121,15 @@ export class MessageAppend implements AppendSink {
     const current = this.#current;
     this.#current = null;
     if (current === null || this.#refused !== null || this.#isOver) return;
-    const { message, sealer, parser } = current;
-    await sealer.complete().catch((error: unknown) => this.#spoolFailed(error));
-    if (this.#refused !== null) return;
+    const { message, sealer } = current;
+    let parsed: ParsedMessage | null = null;
+    try {
+      const { sha256Hex } = await sealer.complete();
+      parsed = await this.#parsed(current, sha256Hex);
+    } catch (error) {
+      await this.#spoolFailed(error);
+    }
+    if (this.#refused !== null || parsed === null) return;
     const { key, connection } = this.#facts;
     const sealed: SealedMessage = sealer.seal({
       kind: 'added',
@@ -128,9 +147,57 @@ export class MessageAppend implements AppendSink {
       },
       prefix: new Uint8Array(0),
       rcp: null,
-      parsed: parser.end(),
+      parsed,
     });
     this.#sealed.push({ message: sealed, flags: message.flags, dateMs: message.internalDateMs });
+  }
+
+  /** What parsing ends with; null when the message is refused. */
+  async #parsed({ parser, suspect }: Current, sha256Hex: string): Promise<ParsedMessage | null> {
+    if (suspect === null) {
+      try {
+        return parser.end();
+      } catch (error) {
+        this.#parserThrew(error);
+        return null;
+      }
+    }
+    let ended: ParsedMessage | null = null;
+    const outcome = await suspect.parse(
+      sha256Hex,
+      (octets) => parser.write(octets),
+      () => {
+        ended = parser.end();
+      },
+    );
+    if (outcome !== 'parsed') this.#refused = outcome === 'failed' ? parserFailed : isSetAside;
+    return ended;
+  }
+
+  #parserThrew(error: unknown): void {
+    const { logger, poison } = this.#context;
+    logger.error('parser failed', { error: error instanceof Error ? (error.stack ?? error.message) : '' });
+    poison?.beCareful();
+    this.#refused = parserFailed;
+  }
+
+  /** A file for the octets that the parser gets only when they are complete. */
+  async #suspect(opening: Promise<SuspectFile>): Promise<SuspectFile | null> {
+    try {
+      const suspect = await opening;
+      this.#suspects.push(suspect);
+      return suspect;
+    } catch (error) {
+      await this.#spoolFailed(error);
+      return null;
+    }
+  }
+
+  #written(written: Promise<unknown>): Promise<void> {
+    return written.then(
+      () => {},
+      (error: unknown) => this.#spoolFailed(error),
+    );
   }
 
   #refuse(refused: Refused): Refused {
@@ -148,8 +215,8 @@ export class MessageAppend implements AppendSink {
     this.#isOver = true;
     this.#release();
     this.#sealed.length = 0;
-    for (const sealer of this.#sealers) {
-      await sealer.discard().catch((error: unknown) => {
+    for (const each of [...this.#sealers, ...this.#suspects]) {
+      await each.discard().catch((error: unknown) => {
         // What stays behind is removed when this process starts again.
         this.#context.logger.warn('spool file not removed', {
           code: error instanceof FengniError ? error.code : String(error),
@@ -167,7 +234,15 @@ export class MessageAppend implements AppendSink {
 }
 
 type Sealer = ReturnType<typeof createMessageSealer>;
-type Parser = ReturnType<typeof createMessageParser>;
+
+/** The message that is coming. */
+interface Current {
+  message: AppendedMessage;
+  sealer: Sealer;
+  parser: MessageParser;
+  /** where its octets wait for the parser, in a process that is careful */
+  suspect: SuspectFile | null;
+}
 
 /** ciphertext for one write, the chunk that is being made, and what network and cipher have under way */
 const largeHeldBytes = 512 * 1024;
@@ -176,6 +251,18 @@ const tooMuchAtOnce: Refused = {
   kind: 'refused',
   code: 'UNAVAILABLE',
   text: 'Too many messages are being stored, try again later',
+};
+
+const parserFailed: Refused = {
+  kind: 'refused',
+  code: 'SERVERBUG',
+  text: 'This message could not be read here, try again later',
+};
+
+const isSetAside: Refused = {
+  kind: 'refused',
+  code: 'CANNOT',
+  text: 'This message has stopped the server twice and is set aside; ask its postmaster',
 };
 
 const notNow: Refused = {

@@ -3,7 +3,8 @@ import type { Logger } from '#base/logger';
 import type { ConnectionFacts } from '#protocols/imap';
 import type { AccessGate } from '#services/access';
 import type { Login } from '#services/login';
-import type { LargeBodies, MailstoreWriter } from '#services/mailstore';
+import type { LargeBodies, MailstoreWriter, MessageParser } from '#services/mailstore';
+import type { Poison } from '#services/poison';
 import type { MailIndex } from '#store/index';
 import type { HeldOctets } from './held-octets.ts';
 import type { SharedMailboxes } from './shared-mailboxes.ts';
@@ -21,6 +22,10 @@ export interface MailboxesOptions {
   large: LargeBodies | null;
   /** whether no new message should be begun */
   isDiskNearlyFull?(): boolean;
+  /** for a process that may be killed by what it parses; one that serves a test has none */
+  poison?: Poison;
+  /** `createMessageParser`, but for tests */
+  createParser?(): MessageParser;
   /** octets of messages being appended that this process holds; beyond it an APPEND is refused for a while */
   heldBytesMax?: number;
 }

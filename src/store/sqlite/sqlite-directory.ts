@@ -1,6 +1,15 @@
 import { canonicalJson, type JsonObject, parseCanonicalJson } from '#base/canonical-json';
 import type { Directory, KeyRef, RowVersion, TableRow } from '#store/index';
-import { type Cell, checkRow, number, octetsOrNull, openDatabase, type Row, rowSum, text } from './database.ts';
+import {
+  type Cell,
+  checkRow,
+  number,
+  octetsOrNull,
+  openDatabase,
+  type Row,
+  rowSum,
+  text,
+} from './database.ts';
 
 const schema = `
   CREATE TABLE applied (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, record BLOB, sum BLOB NOT NULL);
@@ -105,7 +114,11 @@ export const openSqliteDirectory = (file: string, options: { readOnly: boolean }
           );
         }
         const next = [Math.max(applied, seq), seq > applied ? hash : record];
-        db.run('INSERT OR REPLACE INTO applied (one, seq, record, sum) VALUES (1, ?, ?, ?)', ...next, rowSum(next));
+        db.run(
+          'INSERT OR REPLACE INTO applied (one, seq, record, sum) VALUES (1, ?, ?, ?)',
+          ...next,
+          rowSum(next),
+        );
       });
       db.scrub(events.some(({ type, seq: at }) => type === 'erased' && at > applied));
     },

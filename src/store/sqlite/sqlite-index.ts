@@ -43,7 +43,17 @@ import {
 
 /** Columns in the order in which a row's checksum takes them; `sum` follows in every table. */
 const columns = {
-  mark: ['one', 'applied', 'record', 'leaf_time', 'frames_seq', 'day_count', 'day_time', 'clock_seq', 'partial'],
+  mark: [
+    'one',
+    'applied',
+    'record',
+    'leaf_time',
+    'frames_seq',
+    'day_count',
+    'day_time',
+    'clock_seq',
+    'partial',
+  ],
   message: [
     'seq',
     'id',

@@ -40,7 +40,7 @@ export interface SuspectFile {
 
 export interface PoisonOptions {
   io: Io;
-  /** DATA */
+  /** of this role alone: `DATA/poison`, or one in it */
   folder: string;
   logger: Logger;
   /** a process of this role died lately */
@@ -53,10 +53,9 @@ const keptMax = 100;
 const memoryMs = 7 * 24 * 3_600_000;
 const pieceBytes = 64 * 1024;
 
-/** Takes in what the process before left in `poison/`, and says whether to be careful. */
+/** Takes in what the process before left in the folder, and says whether to be careful. */
 export const openPoison = async (options: PoisonOptions): Promise<Poison> => {
-  const { io, logger } = options;
-  const folder = `${options.folder}/poison`;
+  const { io, logger, folder } = options;
   const at = (name: string): string => `${folder}/${name}`;
   const seenOnce = new Set<string>();
   const setAside = new Set<string>();
