@@ -105,6 +105,7 @@ const failed = {
   code: 451,
   enhanced: '4.3.0',
   text: 'Something failed here; try again later',
+  reason: 'service-failed',
 } as const;
 
 /** One connection and its session. */

@@ -103,6 +103,7 @@ export const trace = {
     'new connections of this address came too fast: [limits] sessions_per_second',
   'trace.reason.session-refused-full': 'the server had as many connections as it takes',
   'trace.reason.session-refused-draining': 'the server was stopping; the sender tries again',
+  'trace.reason.service-failed': 'something failed here: see the log of the server; the sender tries again',
   'trace.reason.protocol': 'the command was wrong, or came at the wrong time',
   'trace.reason.other': 'see the reply',
   'trace.mistake.empty': 'There is nothing to look for.',

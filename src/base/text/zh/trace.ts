@@ -99,6 +99,7 @@ export const trace: Translation<typeof english> = {
   'trace.reason.session-refused-too-many-a-second': '此地址新建连接太快：[limits] sessions_per_second',
   'trace.reason.session-refused-full': '服务器的连接数已满',
   'trace.reason.session-refused-draining': '服务器正在停止；对方会重试',
+  'trace.reason.service-failed': '这里出了故障：见服务器日志；对方会重试',
   'trace.reason.protocol': '命令有误，或来得不是时候',
   'trace.reason.other': '见答复',
   'trace.mistake.empty': '没有写要查什么。',
