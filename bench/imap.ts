@@ -1,11 +1,13 @@
 /**
  * Reading as people's programs do it, beside Dovecot (Maildir and sdbox) in the same run: IMAP, POP3, IDLE.
  *
- *     npm run bench -- imap pop3 idle [--count 10000] [--size 4096] [--rounds 3] [--sessions 5000] [--pushes 200]
- *                                     [--peers fengni,maildir,sdbox] [--folder DIR] [--record]
+ *     npm run bench -- imap pop3 idle flat [--count 10000] [--size 4096] [--rounds 3] [--sessions 5000] [--pushes 200]
+ *                                          [--peers fengni,maildir,sdbox] [--folder DIR] [--prepared DIR] [--record]
+ *                                          [--profile access,writer]
  *
- * `imap` alone does IMAP; `pop3` and `idle` are added by name (`npm run bench -- pop3` does that alone). The servers take turns, each with
- * the same messages, put in by APPEND. Results are verified: every message that is read whole by its SHA-256, the others by their number.
+ * `imap` alone does IMAP; `pop3`, `idle` and `flat` are added by name (`npm run bench -- pop3` does that alone). `flat` is what must not
+ * grow with the mailbox: SELECT, a change of flags, a message that arrives and how soon it is heard of. The servers take turns, each with
+ * the same messages, put in by APPEND, or made before by `npm run bench -- prepare` (`--prepared`). Results are verified: every message that is read whole by its SHA-256, the others by their number.
  * CPU is that of all processes of the server; the client is this process and shares the cores.
  */
 import { hash } from 'node:crypto';
@@ -15,7 +17,9 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { cpuOf, machineCpu } from './peers/peer.ts';
 import { type ReadingPeer, startDovecotReading, startFengniReading } from './peers/reading-peer.ts';
+import { preparedIn, wholeMessage } from './support/filled-folder.ts';
 import { firstField, type LoadMessages, loadMessages } from './support/load-message.ts';
+import { profileSummary } from './support/profile-summary.ts';
 import { WireClient } from './support/wire-client.ts';
 
 const { values, positionals } = parseArgs({
@@ -30,9 +34,14 @@ const { values, positionals } = parseArgs({
     folder: { type: 'string', default: os.tmpdir() },
     record: { type: 'boolean', default: false },
     only: { type: 'boolean', default: false },
+    prepared: { type: 'string' },
+    profile: { type: 'string', default: '' },
   },
 });
-const [count, sizeBytes, rounds] = [Number(values.count), Number(values.size), Number(values.rounds)];
+const prepared = values.prepared === undefined ? null : preparedIn(values.prepared, values.peers.split(','));
+const count = prepared?.count ?? Number(values.count);
+const sizeBytes = prepared?.sizeBytes ?? Number(values.size);
+const rounds = Number(values.rounds);
 const wanted = new Set(values.only ? positionals : ['imap', ...positionals]);
 
 const lines: string[] = [];
@@ -86,12 +95,6 @@ const selected = async (peer: ReadingPeer, user = peer.users[0], secure = true):
   return client;
 };
 
-const whole = (messages: LoadMessages, number: number): Buffer => {
-  const head = messages.head();
-  messages.number(head, number);
-  return Buffer.concat([head, messages.rest]);
-};
-
 const assertIs = (what: string, got: number, expected: number): void => {
   if (got !== expected) throw new Error(`${what}: ${got} instead of ${expected}`);
 };
@@ -104,7 +107,7 @@ const append = async (
   numbers: Iterable<number>,
 ): Promise<void> => {
   for (const number of numbers) {
-    const octets = whole(messages, number);
+    const octets = wholeMessage(messages, number);
     client.send(
       Buffer.concat([
         Buffer.from(`a APPEND ${mailbox} {${octets.length}+}\r\n`),
@@ -213,6 +216,8 @@ const imap = async (peer: ReadingPeer, messages: LoadMessages): Promise<void> =>
   });
   client.close();
   const one = await logIn(peer);
+  // a prepared folder may have it from the last time
+  await one.ask('c', 'DELETE Bench').catch(() => {});
   await one.ask('c', 'CREATE Bench');
   const few = Math.min(300, count);
   await row(peer, 'APPEND, 1 session', few, () =>
@@ -226,12 +231,16 @@ const imap = async (peer: ReadingPeer, messages: LoadMessages): Promise<void> =>
   one.close();
 };
 
+/** messages of a maildrop that are taken */
+const retrMax = 10_000;
+
 const pop3 = async (peer: ReadingPeer, messages: LoadMessages): Promise<void> => {
-  const expected = new Set(Array.from({ length: count }, (_, at) => messages.sha256(at + 1)));
+  const taken = Math.min(count, retrMax);
+  const expected = new Set(Array.from({ length: taken }, (_, at) => messages.sha256(at + 1)));
   await row(
     peer,
-    'POP3 RETR of all, one after the other, TLS',
-    count,
+    'POP3 RETR, one after the other, TLS',
+    taken,
     async () => {
       const client = await WireClient.connect(peer.pop3s, peer.ca, false);
       const ok = async (command: string): Promise<void> => {
@@ -242,7 +251,7 @@ const pop3 = async (peer: ReadingPeer, messages: LoadMessages): Promise<void> =>
       await ok(`USER ${peer.users[0]}`);
       await ok(`PASS ${peer.password}`);
       const left = new Set(expected);
-      for (let at = 1; at <= count; at++) {
+      for (let at = 1; at <= taken; at++) {
         await ok(`RETR ${at}`);
         let text = '';
         await client.until(
@@ -287,6 +296,83 @@ const memoryMb = (peer: ReadingPeer): number => {
   return kb / 1_024;
 };
 
+const existsIn = async (client: WireClient): Promise<number> => {
+  let exists = 0;
+  await client.ask('s', 'SELECT INBOX', (line) => {
+    const found = /^\* (\d+) EXISTS/.exec(line)?.[1];
+    if (found !== undefined) exists = Number(found);
+  });
+  return exists;
+};
+
+/** How soon an idle session of the same account hears of a message, from the OK of its APPEND on. */
+const push = async (
+  peer: ReadingPeer,
+  messages: LoadMessages,
+  user: string,
+  times: number,
+): Promise<{ at(part: number): string; cpuEachMs: number }> => {
+  const watcher = await logIn(peer, user);
+  const before = await existsIn(watcher);
+  watcher.send('i IDLE\r\n');
+  await watcher.until((line) => line.startsWith('+'));
+  const sender = await logIn(peer, user);
+  await settled();
+  const cpu = cpuMs(peer);
+  const pushes: number[] = [];
+  for (let number = 1; number <= times; number++) {
+    const seen = watcher
+      .until((line) => line === `* ${before + number} EXISTS`)
+      .then(() => performance.now());
+    await append(sender, 'INBOX', messages, [number]);
+    const answered = performance.now();
+    pushes.push((await seen) - answered);
+  }
+  await settled();
+  const cpuEachMs = (cpuMs(peer) - cpu) / times;
+  for (const client of [watcher, sender]) client.close();
+  const sorted = pushes.toSorted((a, b) => a - b);
+  return {
+    at: (part) =>
+      shown(Math.max(0, sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0)),
+    cpuEachMs,
+  };
+};
+
+/** What must not grow with the mailbox. The server has just started: the first SELECT finds nothing in memory. */
+const flat = async (peer: ReadingPeer, messages: LoadMessages): Promise<string> => {
+  const timed = async (times: number, work: () => Promise<void>): Promise<{ ms: number; cpu: number }> => {
+    await settled();
+    const [cpu, start] = [cpuMs(peer), performance.now()];
+    await work();
+    const ms = (performance.now() - start) / times;
+    await settled();
+    return { ms, cpu: (cpuMs(peer) - cpu) / times };
+  };
+  const client = await logIn(peer);
+  let exists = 0;
+  const cold = await timed(1, async () => {
+    exists = await existsIn(client);
+  });
+  assertIs('messages', exists, count);
+  const warm = await timed(20, async () => {
+    for (let time = 0; time < 20; time++) assertIs('messages', await existsIn(client), count);
+  });
+  const changes = Math.min(200, count);
+  const store = await timed(2 * changes, async () => {
+    for (const mode of ['+FLAGS', '-FLAGS'])
+      for (let at = 0; at < changes; at++) await client.ask('t', `STORE ${count - at} ${mode} (\\Flagged)`);
+  });
+  const arrivals = 100;
+  const { at, cpuEachMs } = await push(peer, messages, peer.users[0], arrivals);
+  // as it was before, for the next time
+  await existsIn(client);
+  await client.ask('d', `STORE ${count + 1}:* +FLAGS.SILENT (\\Deleted)`);
+  await client.ask('e', 'EXPUNGE');
+  client.close();
+  return `| ${peer.name} | ${count} | ${shown(cold.ms)} | ${shown(cold.cpu)} | ${shown(warm.ms)} | ${shown(warm.cpu)} | ${shown(store.ms)} | ${shown(store.cpu)} | ${shown(cpuEachMs)} | ${at(0.5)} | ${at(0.99)} |`;
+};
+
 const idle = async (peer: ReadingPeer, messages: LoadMessages): Promise<string> => {
   const sessions = Number(values.sessions);
   const before = memoryMb(peer);
@@ -305,26 +391,13 @@ const idle = async (peer: ReadingPeer, messages: LoadMessages): Promise<string> 
   const openedMs = performance.now() - start;
   await new Promise((resolve) => setTimeout(resolve, 2_000));
   const memory = memoryMb(peer) - before;
-  const watcher = await open(peer.users[1]);
-  const sender = await logIn(peer, peer.users[1]);
-  const cpu = cpuMs(peer);
-  const pushes: number[] = [];
-  for (let number = 1; number <= Number(values.pushes); number++) {
-    const seen = watcher.until((line) => line === `* ${number} EXISTS`).then(() => performance.now());
-    await append(sender, 'INBOX', messages, [number]);
-    const answered = performance.now();
-    pushes.push((await seen) - answered);
-  }
-  const pushCpu = (cpuMs(peer) - cpu) / pushes.length;
-  for (const client of [...idling, watcher, sender]) client.close();
-  const sorted = pushes.toSorted((a, b) => a - b);
-  const at = (part: number): string =>
-    shown(Math.max(0, sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0));
+  const { at, cpuEachMs: pushCpu } = await push(peer, messages, peer.users[1], Number(values.pushes));
+  for (const client of idling) client.close();
   return `| ${peer.name} | ${sessions} | ${shown(openedMs / sessions)} | ${shown((memory * 1_024) / sessions)} | ${at(0.5)} | ${at(0.99)} | ${shown(pushCpu)} |`;
 };
 
 const starts: Readonly<Record<string, (folder: string) => Promise<ReadingPeer | { couldNotRun: string }>>> = {
-  fengni: startFengniReading,
+  fengni: (folder) => startFengniReading(folder, values.profile === '' ? [] : values.profile.split(',')),
   maildir: (folder) => startDovecotReading(folder, 'Maildir'),
   sdbox: (folder) => startDovecotReading(folder, 'sdbox'),
 };
@@ -332,31 +405,58 @@ const starts: Readonly<Record<string, (folder: string) => Promise<ReadingPeer | 
 tell(
   `# Reading over IMAP and POP3\n\n${new Date().toISOString().slice(0, 16)}Z, ${os.cpus().length} × ${os.cpus()[0]?.model.trim()}, Linux ${os.release()}; load before: ${os.loadavg()[0]?.toFixed(1)}; ${count} messages of ${sizeBytes} octets, best of ${rounds} rounds\n`,
 );
-tell(
-  '| what | server | a second | ms each | server CPU µs each | cores used by others |\n| --- | --- | --- | --- | --- | --- |',
-);
+if (['imap', 'pop3'].some((each) => wanted.has(each)) || prepared === null)
+  tell(
+    '| what | server | a second | ms each | server CPU µs each | cores used by others |\n| --- | --- | --- | --- | --- | --- |',
+  );
 const idleRows: string[] = [];
+const flatRows: string[] = [];
 const abouts: string[] = [];
 for (const name of values.peers.split(',')) {
   const start = starts[name];
   if (start === undefined) throw new Error(`no peer ${name}: ${Object.keys(starts).join(', ')}`);
-  const folder = fs.mkdtempSync(path.join(values.folder, `fengni-bench-${name}-`));
-  const peer = await start(folder);
+  const folder =
+    values.prepared === undefined
+      ? fs.mkdtempSync(path.join(values.folder, `fengni-bench-${name}-`))
+      : path.join(values.prepared, name);
+  let peer = await start(folder);
   if ('couldNotRun' in peer) {
     tell(`| | ${name} | could not run: ${peer.couldNotRun} | | | |`);
     continue;
   }
   try {
     abouts.push(peer.about);
-    const messages = loadMessages('r1', peer.users[0], sizeBytes);
-    await fill(peer, messages);
+    const messages = loadMessages(prepared?.tag ?? 'r1', peer.users[0], sizeBytes);
+    if (prepared === null) {
+      await fill(peer, messages);
+      if (wanted.has('flat')) {
+        await peer.stop();
+        const again = await start(folder);
+        if ('couldNotRun' in again) throw new Error(again.couldNotRun);
+        peer = again;
+      }
+    }
+    if (wanted.has('flat')) flatRows.push(await flat(peer, messages));
     if (wanted.has('imap')) await imap(peer, messages);
     if (wanted.has('pop3')) await pop3(peer, messages);
     if (wanted.has('idle')) idleRows.push(await idle(peer, messages));
   } finally {
     await peer.stop();
-    fs.rmSync(folder, { recursive: true, force: true });
+    const profiles = path.join(folder, 'profiles');
+    if (name === 'fengni' && values.profile !== '')
+      for (const file of fs.readdirSync(profiles))
+        process.stdout.write(`\n${profileSummary(path.join(profiles, file), 40)}\n`);
+    if (values.prepared === undefined) fs.rmSync(folder, { recursive: true, force: true });
   }
+}
+if (flatRows.length > 0) {
+  tell(
+    '\nWhat must not grow with the mailbox; cold: the first SELECT of a server that has just started; APPEND with an idle session that hears of it:\n',
+  );
+  tell(
+    '| server | messages | SELECT cold ms | CPU ms | SELECT warm ms | CPU ms | STORE ms | CPU ms | APPEND and push CPU ms | push p50 ms | p99 ms |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
+  );
+  for (const each of flatRows) tell(each);
 }
 if (idleRows.length > 0) {
   tell('\nIDLE over TLS, each session with INBOX selected; from the OK of APPEND to the watcher’s EXISTS:\n');
@@ -369,7 +469,7 @@ tell(`\nLoad after: ${os.loadavg()[0]?.toFixed(1)}.\n`);
 for (const about of abouts) tell(`${about}\n`);
 if (values.record) {
   const results = path.join(import.meta.dirname, 'results');
-  const name = [...wanted].join('-');
+  const name = [...wanted, count].join('-');
   fs.writeFileSync(
     path.join(results, `${name}-${new Date().toISOString().slice(0, 10)}.md`),
     `${lines.join('\n')}\n`,

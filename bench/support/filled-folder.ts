@@ -28,6 +28,20 @@ export const readPrepared = (folder: string): Prepared | null => {
   return fs.existsSync(file) ? (JSON.parse(fs.readFileSync(file, 'utf8')) as Prepared) : null;
 };
 
+/** What the prepared folders of these servers have, which is the same. @throws where one is missing or another */
+export const preparedIn = (folder: string, peers: readonly string[]): Prepared => {
+  const found = peers.map((peer) => {
+    const prepared = readPrepared(path.join(folder, peer));
+    if (prepared === null)
+      throw new Error(`${path.join(folder, peer)} is not ready: npm run bench -- prepare`);
+    return prepared;
+  });
+  const [first] = found;
+  if (first === undefined || found.some((each) => JSON.stringify(each) !== JSON.stringify(first)))
+    throw new Error(`${folder}: the servers have different messages`);
+  return first;
+};
+
 interface Filling {
   folder: string;
   count: number;
