@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { after, before, test } from 'node:test';
 import { fromLatin1 } from '#base/bytes';
 import { FengniError } from '#base/errors';
@@ -421,4 +422,57 @@ test('what is resumed from after a restart of the reader is what it was (RFC 716
     untagged,
     /\* VANISHED \(EARLIER\) 2\r\n\* 3 FETCH \(FLAGS \(\\Seen\) UID 4 MODSEQ \(\d+\)\)\r\n$/,
   );
+});
+
+test('a damaged row of a mailbox costs its own message only: it keeps its place, is named, and is never shown', async () => {
+  const user = await newUser();
+  const writing = await connect(user);
+  for (let number = 1; number <= 5; number++) {
+    await append(writing, 'INBOX', fromLatin1(`Subject: number ${number}\r\n\r\nbody\r\n`));
+  }
+  const database = new DatabaseSync(path.join(store.folder, 'index.db'));
+  const plant = (uid: number): void => {
+    const { changes } = database
+      .prepare(
+        'UPDATE placement SET flags = flags + 1 WHERE uid = ? AND mailbox = (SELECT max(mailbox) FROM placement)',
+      )
+      .run(uid);
+    assert.equal(changes, 1);
+  };
+  // beside one another, and the last one
+  for (const uid of [2, 3, 5]) plant(uid);
+  database.close();
+  const another = store.anotherLogin();
+  const pipe = await connect(user, another);
+  const selected = await pipe.command('SELECT INBOX');
+  assert.match(selected.tagged, /^OK/);
+  assert.match(selected.untagged, /\* 5 EXISTS/);
+  const fetched = await pipe.command('FETCH 1:* (FLAGS RFC822.SIZE ENVELOPE BODY[])');
+  assert.match(fetched.tagged, /^NO \[CORRUPTION\] UID 2:3,5: the message is damaged and not shown/);
+  for (const seq of [2, 3, 5]) {
+    assert.ok(fetched.untagged.includes(`* ${seq} FETCH (UID ${seq})\r\n`), fetched.untagged);
+  }
+  for (const seq of [1, 4]) {
+    assert.match(
+      fetched.untagged,
+      new RegExp(
+        `\\* ${seq} FETCH \\(FLAGS [^\\r]*RFC822\\.SIZE \\d+ ENVELOPE [^]*Subject: number ${seq}\\r\\n`,
+      ),
+    );
+  }
+  assert.match((await pipe.command('FETCH 4 (FLAGS BODY[])')).tagged, /^OK/);
+  const searched = await pipe.command('SEARCH SUBJECT number');
+  assert.match(searched.untagged, /^\* SEARCH 1 4\r\n/);
+  assert.match(searched.tagged, /^NO \[CORRUPTION\] UID 2:3,5/);
+  // changes are for those that can be read
+  assert.match((await pipe.command('STORE 2 +FLAGS (\\Flagged)')).tagged, /^NO \[CORRUPTION\]/);
+  assert.match((await pipe.command('COPY 3 Archive')).tagged, /^NO \[CORRUPTION\]/);
+  assert.match((await pipe.command('STORE 1,4 +FLAGS (\\Deleted)')).tagged, /^OK/);
+  const expunged = await pipe.command('EXPUNGE');
+  assert.match(expunged.tagged, /^OK/);
+  assert.equal(expunged.untagged.match(/EXPUNGE\r$/gm)?.length, 2);
+  const late = await append(pipe, 'INBOX', fromLatin1('Subject: number 6\r\n\r\nbody\r\n'));
+  assert.equal(late, 6);
+  assert.match((await pipe.command('UID FETCH 6 (FLAGS BODY[])')).tagged, /^OK/);
+  another.close();
 });

@@ -28,6 +28,7 @@ export {
   type MessageFacts,
   systemFlag,
   systemFlagBit,
+  unreadableKey,
 } from './mailbox-state.ts';
 export { ImapServer, type ImapServerOptions } from './server.ts';
 export { ImapSession } from './session.ts';

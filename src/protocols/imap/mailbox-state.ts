@@ -53,6 +53,9 @@ export interface MessageFacts {
   readonly key: number;
 }
 
+/** The key of a message of which nothing but its UID is known: what the store has of it is damaged. It is told, never shown. */
+export const unreadableKey = -1;
+
 export interface FlagChange {
   readonly uids: readonly number[];
   readonly origin: object | null;
@@ -140,6 +143,11 @@ export class MailboxState {
   /** The store's number for a message, or null when it is gone. */
   keyOf(uid: number): number | null {
     return this.keys[this.indexOf(uid)] ?? null;
+  }
+
+  /** Whether nothing but the UID of the message at this index is known. */
+  isUnreadable(index: number): boolean {
+    return this.keys[index] === unreadableKey;
   }
 
   flagsOf(uid: number): FlagSet | null {

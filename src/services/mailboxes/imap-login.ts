@@ -20,7 +20,9 @@ const unavailable: Refused = {
 
 /** Lets IMAP sessions into their accounts. `close` ends the watch on the writer. */
 export const createImapLogin = (options: MailboxesOptions): ImapLogin & { close(): void } => {
-  const shared = new SharedMailboxes(options.index, base32(options.random(10)));
+  const shared = new SharedMailboxes(options.index, base32(options.random(10)), (error) => {
+    options.logger.error('message cannot be read', { code: error.code, subject: error.subject });
+  });
   const context: MailboxesContext = {
     ...options,
     shared,

@@ -1,4 +1,3 @@
-import { FengniError } from '#base/errors';
 import { createMessageScanner, decodeStructure, type MessageStructure, withPrefix } from '#message';
 import type {
   Done,
@@ -12,6 +11,7 @@ import type {
 import type { ReadAhead, StoredMessage } from '#services/access';
 import { type EmailRow, formatUidSet, idOf, type MessageTextsRow, parseUidSet } from '#store/index';
 import type { MailboxesContext } from './context.ts';
+import { isDamage } from './damage.ts';
 import type { SharedMailbox } from './shared-mailboxes.ts';
 
 /** octets at a message's start that are read once for all sections of one FETCH: fields of a header are many small ranges */
@@ -312,9 +312,6 @@ const uidsOf = (set: string): number[] =>
   (parseUidSet(set) ?? []).flatMap(({ first, last }) =>
     Array.from({ length: last - first + 1 }, (_none, at) => first + at),
   );
-
-const isDamage = (error: unknown): error is FengniError =>
-  error instanceof FengniError && error.code.endsWith('-damaged');
 
 /** The rows from a position on whose frames are read with few calls; at least one. */
 const aheadOf = (

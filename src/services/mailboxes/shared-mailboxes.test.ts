@@ -56,7 +56,7 @@ const notice = (modSeq: number) => ({ account: 'a1', mailbox: 'm1', modSeq, orig
 
 test('mail for a mailbox that no session has open is read when one opens it, not when it comes', async () => {
   const mailbox = new GrowingMailbox();
-  const shared = new SharedMailboxes(mailbox.index, 'p');
+  const shared = new SharedMailboxes(mailbox.index, 'p', assert.fail);
   mailbox.receive(10);
   shared.release(await shared.open(mailbox.row));
   const before = mailbox.asked;
@@ -76,7 +76,7 @@ test('mail for a mailbox that no session has open is read when one opens it, not
 
 test('a mailbox that fell far behind is read anew, whole', async () => {
   const mailbox = new GrowingMailbox();
-  const shared = new SharedMailboxes(mailbox.index, 'p');
+  const shared = new SharedMailboxes(mailbox.index, 'p', assert.fail);
   mailbox.receive(10);
   const first = await shared.open(mailbox.row);
   shared.release(first);

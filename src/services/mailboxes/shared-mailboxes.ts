@@ -1,7 +1,15 @@
 import { setImmediate } from 'node:timers/promises';
-import { type FlagOperation, type FlagSet, MailboxState, type MessageFacts } from '#protocols/imap';
+import type { FengniError } from '#base/errors';
+import {
+  type FlagOperation,
+  type FlagSet,
+  MailboxState,
+  type MessageFacts,
+  unreadableKey,
+} from '#protocols/imap';
 import type { MailstoreChange } from '#services/mailstore';
 import { flagNames, type MailboxRow, type MailIndex, type PlacementRow } from '#store/index';
+import { isDamage } from './damage.ts';
 
 const pageSize = 1_000;
 /** mailboxes without a session that are kept in memory, for the next SELECT or STATUS */
@@ -25,12 +33,17 @@ export class SharedMailboxes {
   readonly #loading = new Map<string, { shared: SharedMailbox; done: Promise<void> }>();
   readonly #origins = new Map<string, OwnChange>();
   readonly #processName: string;
+  readonly #damaged: (error: FengniError) => void;
   #commands = 0;
 
-  /** @param processName what no other process names its commands by */
-  constructor(index: MailIndex, processName: string) {
+  /**
+   * @param processName what no other process names its commands by
+   * @param damaged told of every row that is not what was written
+   */
+  constructor(index: MailIndex, processName: string, damaged: (error: FengniError) => void) {
     this.#index = index;
     this.#processName = processName;
+    this.#damaged = damaged;
   }
 
   /** The mailbox of a row as it is now; in memory until everybody who opened it has called `release`. */
@@ -48,7 +61,7 @@ export class SharedMailboxes {
     }
     let loading = this.#loading.get(row.id);
     if (loading === undefined) {
-      const shared = new SharedMailbox(this.#index, row);
+      const shared = new SharedMailbox(this.#index, row, this.#damaged);
       loading = { shared, done: this.#load(shared) };
       this.#loading.set(row.id, loading);
     }
@@ -145,14 +158,16 @@ export class SharedMailbox {
   /** the mark of `\Recent` as last heard of; it only rises */
   recentBelow: number;
   readonly #index: MailIndex;
+  readonly #damaged: (error: FengniError) => void;
   /** changes of flags up to here are in */
   #modSeq: number;
   #keywords: readonly string[];
   /** uids whose flags had changed again when it was followed last */
   #later: ReadonlySet<number> = new Set();
 
-  constructor(index: MailIndex, row: MailboxRow) {
+  constructor(index: MailIndex, row: MailboxRow, damaged: (error: FengniError) => void) {
     this.#index = index;
+    this.#damaged = damaged;
     this.id = row.id;
     this.account = row.account;
     this.recentBelow = row.recentBelow;
@@ -167,18 +182,91 @@ export class SharedMailbox {
     for (const keyword of row.keywords) this.state.spelling(keyword);
   }
 
-  /** Reads it all. The other sessions of the process go on between the pages, and so does the writer. */
+  /**
+   * Reads it all. The other sessions of the process go on between the pages, and so does the writer.
+   *
+   * A row that is not what was written takes nothing else with it: its message keeps its place under its UID, as one that cannot be read.
+   * To leave it out would tell clients that it is gone, and they would take their copies away.
+   */
   async load(): Promise<void> {
+    let uids: number[] | null = null;
     for (let after = 0; ; ) {
-      const page = this.#index.placements(this.id, after, pageSize);
+      let page: readonly (PlacementRow | Unreadable)[] = [];
+      let isLast: boolean;
+      try {
+        if (uids === null) page = this.#index.placements(this.id, after, pageSize);
+        isLast = page.length < pageSize;
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        uids = this.#uidsAfter(after, error);
+        isLast = false;
+      }
+      if (uids !== null) {
+        page = this.#readable(uids.slice(0, pageSize));
+        uids = uids.slice(pageSize);
+        isLast = uids.length === 0;
+      }
       this.#learnKeywords();
       for (const placement of page) this.state.push(this.#facts(placement));
-      const last = page.at(-1);
-      if (last === undefined || page.length < pageSize) break;
-      after = last.uid;
+      if (isLast) break;
+      after = page.at(-1)?.uid ?? after;
       await setImmediate();
     }
     this.follow(Number.POSITIVE_INFINITY, null);
+  }
+
+  /**
+   * All uids after one, as the rows say that are to be read each by itself then.
+   *
+   * @throws `error` when they are not as many as there are rows
+   */
+  #uidsAfter(after: number, error: FengniError): number[] {
+    const uids = this.#changedUids('placement', -1);
+    const isWhole =
+      uids.length === this.#index.countPlacements(this.id) &&
+      uids.every((uid) => Number.isInteger(uid) && uid > 0 && uid <= 0xffff_ffff);
+    if (!isWhole) throw error;
+    return uids.filter((uid) => uid > after).sort((a, b) => a - b);
+  }
+
+  #changedUids(what: 'placement' | 'tombstone', afterModSeq: number): number[] {
+    const uids: number[] = [];
+    for (let after = { modSeq: afterModSeq, uid: 0xffff_ffff }; ; ) {
+      const page = this.#index.changedUids(this.id, what, after.modSeq, after.uid, pageSize);
+      for (const { uid } of page) uids.push(uid);
+      const last = page.at(-1);
+      if (last === undefined || page.length < pageSize) return uids;
+      after = last;
+    }
+  }
+
+  /** Those of these that are there. */
+  #readable(uids: readonly number[]): (PlacementRow | Unreadable)[] {
+    return uids.flatMap((uid): readonly (PlacementRow | Unreadable)[] => {
+      try {
+        return this.#index.placementsByUid(this.id, [uid]);
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        this.#damaged(error);
+        return [{ uid, isUnreadable: true }];
+      }
+    });
+  }
+
+  /** As the index tells it; what is gone but for a row that cannot be read is not gone. */
+  #changesSince(modSeq: number): {
+    changed: readonly (PlacementRow | Unreadable)[];
+    vanished: readonly number[];
+  } {
+    try {
+      return this.#index.changesSince(this.id, modSeq);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+    }
+    return {
+      changed: this.#readable(this.#changedUids('placement', modSeq).sort((a, b) => a - b)),
+      vanished: this.#changedUids('tombstone', modSeq).filter((uid) => this.#readable([uid]).length === 0),
+    };
   }
 
   get modSeq(): number {
@@ -209,15 +297,17 @@ export class SharedMailbox {
       return later;
     }
     if (row.recentBelow > this.recentBelow) this.recentBelow = row.recentBelow;
-    const { changed, vanished } = this.#index.changesSince(this.id, this.#modSeq);
+    const { changed, vanished } = this.#changesSince(this.#modSeq);
     this.#learnKeywords();
     const { state } = this;
-    const added: PlacementRow[] = [];
+    const added: (PlacementRow | Unreadable)[] = [];
     const byModSeq = new Map<number, PlacementRow[]>();
     for (const placement of changed) {
       const index = state.indexOf(placement.uid);
       if (index === -1) {
         if (state.count === 0 || placement.uid > (state.uids[state.count - 1] ?? 0)) added.push(placement);
+      } else if (isUnreadable(placement)) {
+        // what is in memory was read when it was whole
       } else if (placement.modSeq > modSeq) later.add(placement.uid);
       else if (state.modSeqs[index] !== placement.modSeq) {
         const same = byModSeq.get(placement.modSeq);
@@ -265,7 +355,8 @@ export class SharedMailbox {
     for (const keyword of keywords) this.state.spelling(keyword);
   }
 
-  #facts(placement: PlacementRow): MessageFacts {
+  #facts(placement: PlacementRow | Unreadable): MessageFacts {
+    if (isUnreadable(placement)) return { ...unreadable, uid: placement.uid };
     return {
       uid: placement.uid,
       flags: this.#flags(placement),
@@ -281,6 +372,23 @@ export class SharedMailbox {
     return flagNames(placement.flags, placement.keywords, this.#keywords);
   }
 }
+
+/** A message whose row is not what was written. */
+interface Unreadable {
+  readonly uid: number;
+  readonly isUnreadable: true;
+}
+
+const isUnreadable = (row: PlacementRow | Unreadable): row is Unreadable => 'isUnreadable' in row;
+
+const unreadable: Omit<MessageFacts, 'uid'> = {
+  flags: [],
+  modSeq: 0,
+  sizeBytes: 0,
+  internalDateMs: 0,
+  savedMs: 0,
+  key: unreadableKey,
+};
 
 const changed = (before: FlagSet, operation: FlagOperation, flags: readonly string[]): readonly string[] => {
   if (operation === 'replace') return flags;

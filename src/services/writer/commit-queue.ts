@@ -183,7 +183,22 @@ export const createCommitQueue = (options: CommitQueueOptions): CommitQueue => {
         for (const account of decision.accounts) blocked.add(account);
         continue;
       }
-      decided.push({ job, outcome: decision.decide(context) });
+      const firstSeq = draft.nextSeq;
+      try {
+        decided.push({ job, outcome: decision.decide(context) });
+      } catch (error) {
+        // A row that is not what was written costs the command that needs it, and nobody else.
+        if (
+          !(error instanceof FengniError) ||
+          !error.code.endsWith('-damaged') ||
+          draft.nextSeq !== firstSeq
+        ) {
+          throw error;
+        }
+        logger.error('refused for a damaged row', { code: error.code, subject: error.subject });
+        job.reject(error);
+        continue;
+      }
       if (isStructural(decision)) structural = true;
       bytes += decision.bytes;
     }

@@ -117,9 +117,10 @@ class Fetch {
     return at === -1 || (this.#view.state.modSeqs[at] ?? 0) > modSeq;
   }
 
-  async #page(indices: readonly number[]): Promise<void> {
-    if (indices.length === 0) return;
+  async #page(asked: readonly number[]): Promise<void> {
     const view = this.#view;
+    const indices = asked.filter((index) => !this.#isUnreadable(index));
+    if (indices.length === 0) return;
     const { mailbox } = view;
     const request = this.#request;
     if (this.#marks) await this.#mark(indices);
@@ -157,6 +158,16 @@ class Fetch {
       else this.#session.send(`* ${index + 1} FETCH (${items})\r\n`);
     }
     await this.#session.breathe();
+  }
+
+  /** A message of which nothing is known but that it is there: that much is told. */
+  #isUnreadable(index: number): boolean {
+    const view = this.#view;
+    if (!view.state.isUnreadable(view.stateIndexAt(index))) return false;
+    const uid = view.uidAt(index);
+    this.#damaged.add(uid);
+    this.#session.send(`* ${index + 1} FETCH (UID ${uid})\r\n`);
+    return true;
   }
 
   async #bodies(

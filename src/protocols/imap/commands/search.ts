@@ -127,6 +127,10 @@ const findMessages = async (session: CommandSession, view: MailboxView, search: 
     // a message that is gone, though not yet told, matches nothing
     if (flags === undefined) return null;
     const uid = view.uidAt(index);
+    if (state.isUnreadable(at)) {
+      if (!found.damaged.includes(uid)) found.damaged.push(uid);
+      return null;
+    }
     return {
       index,
       uid,
