@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 
 /** packages of Debian 12 by program, the program's own first */
 const packages = {
+  alpine: ['alpine'],
   certutil: ['libnss3-tools'],
   curl: ['curl'],
   chromium: ['chromium'],

@@ -236,3 +236,17 @@ const cleanEnvironment = (own: NodeJS.ProcessEnv): NodeJS.ProcessEnv => {
   const { LC_ALL, LC_MESSAGES, LANGUAGE, NODE_TEST_CONTEXT, NODE_OPTIONS, ...rest } = process.env;
   return { ...rest, ...own };
 };
+
+/** How many commands of this protocol were answered how since the start: by `ok`, `no` and `bad`, or `ok` and `err`. */
+export const repliesOf = async (
+  server: TestServer,
+  protocol: 'imap' | 'pop3',
+): Promise<Record<string, number>> => {
+  const answer = await fetch(`http://127.0.0.1:${server.ports.metrics}/metrics`);
+  const lines = (await answer.text()).matchAll(
+    /^fengni_replies_total\{protocol="(\w+)",class="(\w+)"\} (\d+)$/gm,
+  );
+  return Object.fromEntries(
+    [...lines].flatMap(([, of, kind = '', count]) => (of === protocol ? [[kind, Number(count)]] : [])),
+  );
+};
