@@ -13,7 +13,7 @@ import { oddMessages } from '../support/odd-messages.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 import { sendMail } from '../support/smtp-send.ts';
 
-// More programs that read: getmail by POP3, mpop and mbsync by SCRAM, neomutt with QRESYNC, offlineimap, c-client, Dovecot as a client,
+// More programs that read: getmail, mpop and mbsync by SCRAM, neomutt with QRESYNC, offlineimap, c-client, Dovecot as a client,
 // imapflow. Each has an account of its own.
 
 const nobody = 65_534;
@@ -107,21 +107,69 @@ const assertAllThere = (
 const linesFit = ({ octets }: { octets: string }): boolean =>
   octets.split('\n').every((line) => line.length <= 2_040);
 
+/**
+ * getmail 6.18 waits for ever, about once in thirty runs and more often beside others, for a lock of its own (futex) between two messages.
+ * Such a run is ended and tried again, twice at most, once it is sure that the client alone hangs: it waits for a lock, and the kernel
+ * holds not one octet of its connection that it has not read, nor one that the server has not. Any other hang fails.
+ */
+const getmail = async (home: string, port: number): Promise<Ran> => {
+  const isRoot = process.getuid?.() === 0;
+  for (let tries = 0; ; tries++) {
+    let whyNotItsOwn: string | null = 'it was not looked at';
+    const ran = await run('getmail', ['--getmaildir', home], {
+      env: { HOME: home },
+      ...(isRoot ? { uid: nobody } : {}),
+      hung: (pid) => {
+        whyNotItsOwn = notItsOwn(pid, port);
+      },
+    });
+    if (ran.status !== null) return ran;
+    assert.equal(whyNotItsOwn, null, `getmail hangs: ${ran.stdout}${ran.stderr}`);
+    assert.ok(tries < 2, 'getmail hangs for a lock of its own for the third time');
+  }
+};
+
+/** Why a client that hangs may not hang by itself, or null. */
+const notItsOwn = (pid: number, port: number): string | null => {
+  const waits = fs
+    .readdirSync(`/proc/${pid}/task`)
+    .map((task) => fs.readFileSync(`/proc/${pid}/task/${task}/wchan`, 'utf8'));
+  if (!waits.every((wait) => wait.startsWith('futex'))) return `it waits in ${waits}`;
+  const hexPort = port.toString(16).toUpperCase().padStart(4, '0');
+  for (const file of ['/proc/net/tcp', '/proc/net/tcp6']) {
+    for (const line of fs.readFileSync(file, 'utf8').split('\n').slice(1)) {
+      const [, local = '', remote = '', state, queues] = line.trim().split(/\s+/);
+      const isOurs = state === '01' && (local.endsWith(`:${hexPort}`) || remote.endsWith(`:${hexPort}`));
+      if (isOurs && queues !== '00000000:00000000')
+        return `octets wait between ${local} and ${remote}: ${queues}`;
+    }
+  }
+  return null;
+};
+
 // Python's poplib ends the reading of a message in the middle of a line of more than 2,048 octets, and getmail then waits for the rest of
 // what it does not read; no server can help it. RFC 5322 has lines of at most 998.
-test('getmail: POP3S, everything whose lines poplib takes, once', async (t) => {
-  const { user, sent } = await accountWith('getmail', linesFit);
-  const home = fs.mkdtempSync(path.join(os.tmpdir(), 'fengni-getmail-'));
-  t.after(() => fs.rmSync(home, { recursive: true }));
-  const folder = path.join(home, 'maildir');
-  for (const each of ['cur', 'new', 'tmp']) fs.mkdirSync(path.join(folder, each), { recursive: true });
-  fs.copyFileSync(server.caFile, path.join(home, 'ca.pem'));
-  fs.writeFileSync(
-    path.join(home, 'getmailrc'),
-    `[retriever]
-type = SimplePOP3SSLRetriever
+for (const [kind, service, wanted] of [
+  ['SimplePOP3SSLRetriever', 'pop3s', 'whose lines poplib takes'],
+  ['SimpleIMAPSSLRetriever', 'imaps', 'there is'],
+] as const) {
+  test(`getmail: ${service}, everything ${wanted}, once`, async (t) => {
+    const { user, sent } = await accountWith(
+      `getmail-${service}`,
+      service === 'pop3s' ? linesFit : undefined,
+    );
+    // It refuses to deliver as root: folders of its own, for nobody.
+    const home = fs.mkdtempSync(path.join(os.tmpdir(), 'fengni-getmail-'));
+    t.after(() => fs.rmSync(home, { recursive: true }));
+    const folder = path.join(home, 'maildir');
+    for (const each of ['cur', 'new', 'tmp']) fs.mkdirSync(path.join(folder, each), { recursive: true });
+    fs.copyFileSync(server.caFile, path.join(home, 'ca.pem'));
+    fs.writeFileSync(
+      path.join(home, 'getmailrc'),
+      `[retriever]
+type = ${kind}
 server = localhost
-port = ${server.ports.pop3s}
+port = ${server.ports[service]}
 username = ${user}
 password = ${password}
 ca_certs = ${home}/ca.pem
@@ -135,27 +183,28 @@ read_all = false
 delivered_to = false
 received = false
 `,
-    { mode: 0o600 },
-  );
-  const isRoot = process.getuid?.() === 0;
-  if (isRoot) {
-    for (const name of ['', ...fs.readdirSync(home, { recursive: true, encoding: 'utf8' })])
-      fs.chownSync(path.join(home, name), nobody, nobody);
-  }
-  for (const round of ['first', 'second']) {
-    assertGood(
-      await run('getmail', ['--getmaildir', home], {
-        env: { HOME: home },
-        ...(isRoot ? { uid: nobody } : {}),
-      }),
+      { mode: 0o600 },
     );
-    // It folds header fields anew: bodies are what they were.
-    const ids = maildir(folder).map(
-      (message) => /^Fengni-Seal:\s+id=([a-z2-7]{26});/m.exec(message)?.[1] ?? '',
-    );
-    assert.deepEqual(ids.toSorted(), [...sent.keys()].toSorted(), round);
-  }
-});
+    if (process.getuid?.() === 0) {
+      for (const name of ['', ...fs.readdirSync(home, { recursive: true, encoding: 'utf8' })])
+        fs.chownSync(path.join(home, name), nobody, nobody);
+    }
+    for (const round of ['first', 'second']) {
+      assertGood(await getmail(home, server.ports[service]));
+      // It folds header fields anew, so that no original stays what it was; bodies do.
+      const bodies = maildir(folder).map((message) => ({
+        id: /^Fengni-Seal:\s+id=([a-z2-7]{26});/m.exec(message)?.[1] ?? '',
+        body: message.slice(message.indexOf('\n\n') + 2),
+      }));
+      assert.deepEqual(bodies.map(({ id }) => id).toSorted(), [...sent.keys()].toSorted(), round);
+      for (const { id, body } of bodies) {
+        const { name = '', octets = '' } = sent.get(id) ?? {};
+        if (!['plain', 'dots at line starts', 'empty lines at the end', '1 MB'].includes(name)) continue;
+        assert.ok(body === octets.slice(octets.indexOf('\r\n\r\n') + 4).replaceAll('\r\n', '\n'), name);
+      }
+    }
+  });
+}
 
 for (const mechanism of ['scram-sha-256', 'plain'] as const) {
   test(`mpop: POP3S by ${mechanism} with an app password`, async () => {
