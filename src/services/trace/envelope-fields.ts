@@ -18,12 +18,29 @@ const fieldLengthMax = 330;
  * @source RFC 9051 §7.5.2 `ENVELOPE`
  */
 export const envelopeFields = (envelope: Uint8Array): EnvelopeFields => {
-  const nothing = { author: null, messageId: null };
-  const read = readItem(Buffer.from(envelope).toString('latin1'), 0, 0);
-  if (read === null || !Array.isArray(read.item)) return nothing;
-  const items = read.item as readonly Item[];
-  return { author: firstAddress(items[2]), messageId: messageIdOf(items[9]) };
+  const text = Buffer.from(envelope.buffer, envelope.byteOffset, envelope.byteLength).toString('latin1');
+  const items: Item[] = [];
+  if (text[0] === '(') {
+    for (let at = 1; items.length < itemsCount; ) {
+      if (text[at] === ' ') at += 1;
+      const read = readItem(text, at, 1);
+      if (read === null) return { author: null, messageId: null };
+      items.push(read.item);
+      at = read.next;
+      // An ordinary Message-ID stands at the end, and what is between need not be read.
+      const tail =
+        items.length === authorAt + 1 ? ordinaryTail.exec(text.slice(-tailLength))?.[1] : undefined;
+      if (tail !== undefined) return { author: firstAddress(items[authorAt]), messageId: messageIdOf(tail) };
+    }
+  }
+  return { author: firstAddress(items[authorAt]), messageId: messageIdOf(items[messageIdAt]) };
 };
+
+const authorAt = 2;
+const messageIdAt = 9;
+const itemsCount = 10;
+const tailLength = 400;
+const ordinaryTail = / "(<[\x21\x23-\x3b\x3d\x3f-\x5b\x5d-\x7e]{1,330}>)"\)$/;
 
 const firstAddress = (list: Item | undefined): string | null => {
   if (!Array.isArray(list)) return null;

@@ -1,6 +1,6 @@
 import type { Logger } from '#base/logger';
 import type { LogEvent, MailIndex } from '#store/index';
-import type { TraceEvent, TraceRecipient, TraceStore } from '#store/trace';
+import type { TraceEvent, TraceStore } from '#store/trace';
 import { messageEvent, recipientOf, type TracedEmail, tracedEmails } from './message-events.ts';
 
 /** Keeps `trace.db` what the index is: nobody who hands in mail waits for it. */
@@ -17,8 +17,8 @@ export interface TraceFeed {
 
 /** how long mail waits to be searchable at most */
 const everyMs = 500;
-/** messages and copies that wait; beyond it they come from the index */
-const waitingMax = 5_000;
+/** copies that are written at a time: mail that arrives meanwhile waits for no more than these */
+const writtenTogether = 100;
 const pageSize = 200;
 /** between two pages of what was missed: mail goes first */
 const pauseMs = 5;
@@ -30,9 +30,10 @@ export const createTraceFeed = (options: {
   everyMs?: number;
 }): TraceFeed => {
   const { store, index, logger } = options;
-  let messages = new Map<number, TraceEvent>();
-  let copies: { messageSeq: number; recipient: TraceRecipient }[] = [];
+  /** copies in the order of the log; the message with the first of its copies, as it came in the same group */
+  let waiting: Waiting[] = [];
   let timer: NodeJS.Timeout | null = null;
+  let turn: NodeJS.Immediate | null = null;
   let isReadable = true;
   let stopped = false;
   /** as the index was told last */
@@ -48,8 +49,7 @@ export const createTraceFeed = (options: {
       work();
     } catch (error) {
       failed = true;
-      messages = new Map();
-      copies = [];
+      waiting = [];
       logger.error(
         'trace.db cannot be written; messages are not found by "fengni trace" until the next start',
         {
@@ -59,15 +59,22 @@ export const createTraceFeed = (options: {
     }
   };
 
-  /** What waits goes in; what belongs to a message that is not there yet is taken from the index. */
-  const flush = (appliedSeq = known): void => {
+  /** Some of what waits goes in, and the rest in another turn; or all of it. */
+  const flush = (most: number, appliedSeq = known): void => {
     if (timer !== null) clearTimeout(timer);
-    timer = null;
+    if (turn !== null) clearImmediate(turn);
+    timer = turn = null;
     if (isBehind || failed) return;
-    const [events, placed] = [[...messages.values()], copies];
-    messages = new Map();
-    copies = [];
-    guarded(() => store.put(events, placed, appliedSeq));
+    // The more waits, the more goes at a time: what waits stays within a few groups.
+    const taken = waiting.slice(0, Math.max(most, waiting.length >> 2));
+    waiting = waiting.slice(taken.length);
+    const events = taken.flatMap(({ email, message }) =>
+      message === null ? [] : [messageEvent({ ...email, message, envelope: message.envelope })],
+    );
+    const copies = taken.map(({ messageSeq, email }) => ({ messageSeq, recipient: recipientOf(email) }));
+    // Until all is in, the store says that it is behind.
+    guarded(() => store.put(events, copies, waiting.length === 0 ? appliedSeq : 0));
+    if (waiting.length > 0) turn = setImmediate(() => flush(writtenTogether));
   };
 
   const catchUp = async (): Promise<void> => {
@@ -108,12 +115,13 @@ export const createTraceFeed = (options: {
     for (let after = 0; isReadable; ) {
       const page = store.page(after, pageSize);
       const gone: number[] = [];
-      const goneCopies: number[] = [];
+      const goneCopies: { messageSeq: number; emailSeq: number }[] = [];
       for (const { seq, id, emailSeqs } of page) {
         if (index.message(seq)?.id !== id) gone.push(seq);
         else {
           const there = index.threadIds(emailSeqs);
-          goneCopies.push(...emailSeqs.filter((each) => !there.has(each)));
+          for (const emailSeq of emailSeqs)
+            if (!there.has(emailSeq)) goneCopies.push({ messageSeq: seq, emailSeq });
         }
       }
       if (gone.length + goneCopies.length > 0) store.remove(gone, goneCopies);
@@ -138,45 +146,52 @@ export const createTraceFeed = (options: {
       known = appliedSeq;
       const erased = events.flatMap((event) => (event.type === 'erased' ? event.keys : []));
       if (!isBehind) {
-        const parsed = new Map<number, TracedEmail['message'] & { envelope: Uint8Array }>();
+        const messages = new Map<number, Waiting['message']>();
         for (const event of events) {
-          if (event.type === 'message') parsed.set(event.seq, { ...event, envelope: event.parsed.envelope });
+          if (event.type === 'message')
+            messages.set(event.seq, { ...event, envelope: event.parsed.envelope });
           else if (event.type === 'deliver') {
+            const { messageSeq } = event;
             const email = { ...event, emailSeq: event.seq };
-            const message = parsed.get(event.messageSeq);
-            if (message !== undefined && !messages.has(event.messageSeq))
-              messages.set(event.messageSeq, messageEvent({ ...email, message, envelope: message.envelope }));
-            copies.push({ messageSeq: event.messageSeq, recipient: recipientOf(email) });
+            waiting.push({ messageSeq, email, message: messages.get(messageSeq) ?? null });
+            messages.delete(messageSeq);
           }
         }
-        if (copies.length > waitingMax) flush();
-        else if (copies.length > 0 && timer === null) {
-          timer = setTimeout(() => flush(), options.everyMs ?? everyMs);
+        // Those who are answered now come first.
+        if (waiting.length >= writtenTogether) turn ??= setImmediate(() => flush(writtenTogether));
+        else if (waiting.length > 0 && timer === null) {
+          timer = setTimeout(() => flush(writtenTogether), options.everyMs ?? everyMs);
           timer.unref();
         }
       }
       if (erased.length === 0) return;
       // What waits may be among it; and that it is known comes last: a start that finds the store behind looks for what was erased.
       guarded(() => {
-        flush(store.appliedSeq());
+        flush(Number.POSITIVE_INFINITY, 0);
         store.erase(erased);
         if (!isBehind) store.put([], [], known);
       });
     },
     settle: async () => {
       await reading;
-      flush();
+      flush(Number.POSITIVE_INFINITY);
     },
     stopReading: async () => {
       isReadable = false;
       await reading;
     },
     stop: () => {
-      flush();
+      flush(Number.POSITIVE_INFINITY);
       stopped = true;
     },
   };
 };
+
+interface Waiting {
+  messageSeq: number;
+  email: Omit<TracedEmail, 'message' | 'envelope'>;
+  message: (TracedEmail['message'] & { envelope: Uint8Array }) | null;
+}
 
 /** Takes copies as the index has them, with their messages. */
 export const putEmails = (

@@ -179,7 +179,10 @@ test('what is erased is gone: copies first, the message with its last copy or it
     store.search(all, 9).flatMap(({ recipients }) => recipients.map(({ address }) => address)),
     ['bob@a.example'],
   );
-  store.erase([{ epoch: 1, slot: 9 }]);
+  store.erase([
+    { epoch: 1, slot: 9 },
+    { epoch: 1, slot: 3 },
+  ]);
   assert.deepEqual(store.search(all, 9), []);
   store.close();
 });

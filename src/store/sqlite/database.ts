@@ -40,6 +40,8 @@ export const openDatabase = (
     schema: string;
     /** the layout of a file whose schema is numbered on its own */
     layout?: number;
+    /** pages of the write-ahead log after which they go into the file, and both are synced (SQLite's default: 1,000) */
+    checkpointPages?: number;
   },
 ): Database => {
   const wanted = options.layout ?? layout;
@@ -68,6 +70,8 @@ export const openDatabase = (
       opened.exec(
         'PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA secure_delete=ON; PRAGMA cache_size=-65536',
       );
+      if (options.checkpointPages !== undefined)
+        opened.exec(`PRAGMA wal_autocheckpoint=${options.checkpointPages}`);
       const version = opened.prepare('PRAGMA user_version').get() as { user_version: number };
       if (version.user_version === 0)
         opened.exec(`BEGIN; ${options.schema}; PRAGMA user_version=${wanted}; COMMIT`);

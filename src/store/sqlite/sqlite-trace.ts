@@ -60,12 +60,10 @@ const schema = `
   CREATE INDEX event_message_id ON event (message_id, time) WHERE message_id IS NOT NULL;
   CREATE INDEX event_peer ON event (peer, time) WHERE peer IS NOT NULL;
   CREATE INDEX event_session ON event (session, time) WHERE session IS NOT NULL;
-  CREATE INDEX event_slot ON event (slot) WHERE slot IS NOT NULL;
   CREATE TABLE recipient (event INTEGER, at INTEGER, key TEXT, account TEXT, time INTEGER, email INTEGER, slot INTEGER, address TEXT,
     sum BLOB, PRIMARY KEY (event, at)) WITHOUT ROWID;
   CREATE INDEX recipient_key ON recipient (key, time);
   CREATE INDEX recipient_account ON recipient (account, time) WHERE account IS NOT NULL;
-  CREATE INDEX recipient_email ON recipient (email) WHERE email IS NOT NULL;
   CREATE INDEX recipient_slot ON recipient (slot) WHERE slot IS NOT NULL;
   CREATE TABLE tally (day INTEGER, network TEXT, reason TEXT, code INTEGER, enhanced TEXT, count INTEGER, first INTEGER, last INTEGER,
     day_count INTEGER, sum BLOB, PRIMARY KEY (day, network, reason, code, enhanced)) WITHOUT ROWID`;
@@ -79,6 +77,8 @@ const insertSql = Object.fromEntries(
 
 /** rows that are counted before one way to search is said to be no worse than another */
 const weighedMax = 2_000;
+/** Keys are all over their indices: each of a few hundred messages has pages of its own, and many of them share a sync. */
+const checkpointPages = 8_000;
 /** recipients of an event that a search reads */
 const recipientsMax = 2_000;
 const latestMs = Number.MAX_SAFE_INTEGER;
@@ -93,7 +93,7 @@ interface Sql {
 
 /** The `TraceStore` in a file. @throws {FengniError} `projection-unusable` */
 export const openSqliteTrace = (file: string, options: { readOnly: boolean }): TraceStore => {
-  const db = openDatabase(file, { ...options, schema, layout: traceLayout });
+  const db = openDatabase(file, { ...options, schema, layout: traceLayout, checkpointPages });
 
   const put = (table: Table, ...cells: Cell[]): void => db.run(insertSql[table], ...cells, rowSum(cells));
   const checked = (table: Table, row: Row): Row => {
@@ -263,10 +263,13 @@ export const openSqliteTrace = (file: string, options: { readOnly: boolean }): T
     put: (events, copies, appliedSeq) =>
       db.transaction(() => {
         let { applied, next } = mark();
+        const newest = Number(db.get('SELECT max(seq) AS seq FROM event')?.['seq'] ?? 0);
         /** messages that this call brought: their time, and the place of their next copy */
         const fresh = new Map<number, { timeMs: number; at: number }>();
         for (const event of events) {
-          const before = db.get('SELECT id FROM event WHERE seq = ?', event.seq);
+          // What is newer than all that is there is new.
+          const before =
+            event.seq > newest ? undefined : db.get('SELECT id FROM event WHERE seq = ?', event.seq);
           // A message that is there keeps the copies that it has.
           if (event.kind !== 'refused' && before?.['id'] === event.id) continue;
           if (before !== undefined) db.run('DELETE FROM recipient WHERE event = ?', event.seq);
@@ -283,9 +286,12 @@ export const openSqliteTrace = (file: string, options: { readOnly: boolean }): T
           }
           const row = db.get('SELECT time FROM event WHERE seq = ?', messageSeq);
           if (row === undefined) continue;
-          const { emailSeq } = recipient;
-          if (db.get('SELECT 1 AS one FROM recipient WHERE email = ? LIMIT 1', emailSeq) !== undefined)
-            continue;
+          const isThere = db.get(
+            'SELECT 1 AS one FROM recipient WHERE event = ? AND email = ? LIMIT 1',
+            messageSeq,
+            recipient.emailSeq,
+          );
+          if (isThere !== undefined) continue;
           const last = db.get('SELECT max(at) AS at FROM recipient WHERE event = ?', messageSeq)?.['at'];
           putRecipient(messageSeq, typeof last === 'number' ? last + 1 : 0, number(row, 'time'), recipient);
         }
@@ -296,9 +302,8 @@ export const openSqliteTrace = (file: string, options: { readOnly: boolean }): T
       db.transaction(() => {
         for (const key of keys) {
           const cell = slotCell(key);
+          // A message's own key is destroyed with that of its last copy.
           removeCopies(db.all('SELECT event, at FROM recipient WHERE slot = ?', cell));
-          for (const row of db.all('SELECT seq FROM event WHERE slot = ?', cell))
-            removeEvent(number(row, 'seq'));
         }
       });
       db.scrub(keys.length > 0);
@@ -311,13 +316,15 @@ export const openSqliteTrace = (file: string, options: { readOnly: boolean }): T
           .all('SELECT email FROM recipient WHERE event = ? AND email IS NOT NULL', number(row, 'seq'))
           .map((copy) => number(copy, 'email')),
       })),
-    remove: (seqs, emailSeqs) => {
+    remove: (seqs, copies) => {
       db.transaction(() => {
         for (const seq of seqs) removeEvent(seq);
-        for (const seq of emailSeqs)
-          removeCopies(db.all('SELECT event, at FROM recipient WHERE email = ?', seq));
+        for (const { messageSeq, emailSeq } of copies)
+          removeCopies(
+            db.all('SELECT event, at FROM recipient WHERE event = ? AND email = ?', messageSeq, emailSeq),
+          );
       });
-      db.scrub(seqs.length + emailSeqs.length > 0);
+      db.scrub(seqs.length + copies.length > 0);
     },
     clear: () => {
       db.transaction(() => {

@@ -112,12 +112,12 @@ export interface TraceStore {
     copies: readonly { messageSeq: number; recipient: TraceRecipient }[],
     appliedSeq: number,
   ): void;
-  /** Takes away whose keys were destroyed: copies, and messages. */
+  /** Takes away copies whose keys were destroyed, and a message with its last one. */
   erase(keys: readonly KeyRef[]): void;
   /** messages and copies with `seq` > after, ascending, at most `limit` of each */
   page(afterSeq: number, limit: number): { seq: number; id: string | null; emailSeqs: number[] }[];
-  /** Takes these away: events by `seq`, copies by the `seq` of their frame. */
-  remove(seqs: readonly number[], emailSeqs: readonly number[]): void;
+  /** Takes these away: messages, and single copies of others. */
+  remove(seqs: readonly number[], copies: readonly { messageSeq: number; emailSeq: number }[]): void;
   clear(): void;
 
   /** the next number of an attempt */
