@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
 import crypto from 'node:crypto';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fromLatin1 } from '#base/bytes';
 import { type DnsServer, startDnsServer, type Zone } from './support/dns-server.ts';
@@ -27,13 +32,52 @@ const zone: Zone = {
 
 let dns: DnsServer;
 let server: TestServer;
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'fengni-sender-'));
+const openssl = (...args: string[]): string =>
+  execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' }).toString();
+const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
 before(async () => {
+  // A certificate of an authority that nobody knows, and one of the peer's own making.
+  openssl(
+    'req',
+    '-new',
+    '-x509',
+    ...newKey,
+    '-keyout',
+    'ca.key',
+    '-out',
+    'ca',
+    '-subj',
+    '/CN=An authority',
+    '-days',
+    '3',
+  );
+  openssl('req', '-new', ...newKey, '-keyout', 'key', '-out', 'request', '-subj', '/O=A/CN=mx.a.example');
+  openssl(
+    'x509',
+    '-req',
+    '-in',
+    'request',
+    '-CA',
+    'ca',
+    '-CAkey',
+    'ca.key',
+    '-CAcreateserial',
+    '-days',
+    '3',
+    '-out',
+    'cert',
+  );
+  openssl('req', '-new', '-x509', '-key', 'key', '-out', 'own', '-subj', '/CN=mx.a.example', '-days', '3');
   dns = await startDnsServer({ zone });
   server = await startServer({
     toml: `[dns]\nresolvers = ["${dns.endpoint}"]\n`,
   });
 });
-after(() => dns.stop());
+after(async () => {
+  fs.rmSync(folder, { recursive: true });
+  await dns.stop();
+});
 
 const send = async (octets: string, from: string): Promise<string> => {
   const client = await LineClient.connect(server.ports.smtp);
@@ -91,6 +135,64 @@ test('signed mail is taken; show says what is proven in words, in both languages
   assert.match(await fengni(['verify']), /./);
 });
 
+test('a certificate that the peer shows is under the seal, and who vouches for it is told (OpenSSL’s client)', async () => {
+  /** sends a mail by `openssl s_client`; the id */
+  const sendShowing = async (...shown: string[]): Promise<string> => {
+    const way = ['-connect', `127.0.0.1:${server.ports.smtp}`, '-starttls', 'smtp', '-quiet', '-ign_eof'];
+    const client = spawn('openssl', ['s_client', ...way, ...shown], {
+      cwd: folder,
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
+    let said = '';
+    client.stdout.setEncoding('latin1').on('data', (text: string) => {
+      said += text;
+    });
+    const heard = async (reply: RegExp): Promise<string> => {
+      while (!reply.test(said)) await once(client.stdout, 'data');
+      const all = said;
+      said = '';
+      return all;
+    };
+    for (const [line, reply] of [
+      ['EHLO mx.a.example', /^250 [^\n]*\n/m],
+      ['MAIL FROM:<x@a.example>', /^250 [^\n]*\n/m],
+      [`RCPT TO:<${server.address}>`, /^250 [^\n]*\n/m],
+      ['DATA', /^354 [^\n]*\n/m],
+    ] as const) {
+      client.stdin.write(`${line}\r\n`);
+      await heard(reply);
+    }
+    client.stdin.write(`${mail('a.example')}.\r\n`);
+    const reply = await heard(/^\d{3} [^\n]*\n/m);
+    client.stdin.end('QUIT\r\n');
+    await once(client, 'close');
+    return idOf(reply);
+  };
+  const digest = (file: string): string =>
+    crypto.hash('sha256', new crypto.X509Certificate(fs.readFileSync(path.join(folder, file))).raw);
+  const issued = await sendShowing('-cert', 'cert', '-key', 'key');
+  assert.match(
+    await fengni(['show', issued]),
+    new RegExp(
+      `certificate +the peer has the key of O=A, CN=mx\\.a\\.example, SHA-256 ${digest('cert')}; nobody vouches for what it says: unable-to-verify-leaf-signature\n`,
+    ),
+  );
+  const own = await sendShowing('-cert', 'own', '-key', 'key', '-tls1_2');
+  assert.match(
+    await fengni(['show', own], zh),
+    new RegExp(
+      `证书 +对端持有 CN=mx\\.a\\.example 的密钥，SHA-256 ${digest('own')}；其内容无人担保：depth-zero-self-signed-cert\n`,
+    ),
+  );
+  assert.doesNotMatch(await fengni(['show', await sendShowing()]), /certificate/);
+  const { stdout } = await server.fengni(['receipt', issued, '-o', '-', '--show', 'ses']);
+  const extra = Buffer.from(/^extra (.*)$/m.exec(stdout)?.[1] ?? '', 'base64').toString('latin1');
+  assert.match(
+    extra,
+    /\nclient sha256=\S+\nclient-subject O=A, CN=mx\.a\.example\nclient-check unable-to-verify-leaf-signature\ntime /,
+  );
+});
+
 test('a receipt opens the session or the results alone', async () => {
   const id = idOf(await send(await signed(mail('a.example')), 'x@a.example'));
   const texts = async (...args: string[]): Promise<string> => {
@@ -145,7 +247,9 @@ test('mail that its author’s domain disowns is refused with the reason, or goe
 
 test('no DNS answer refuses anything', async () => {
   const id = idOf(await send(mail('broken.example'), 'x@broken.example'));
-  const counted = (await (await fetch(`http://127.0.0.1:${server.ports.metrics}/metrics`)).text()).split('\n');
+  const counted = (await (await fetch(`http://127.0.0.1:${server.ports.metrics}/metrics`)).text()).split(
+    '\n',
+  );
   for (const [name, labels, least] of [
     ['fengni_authentication_results_total', 'protocol="smtp",method="dkim",result="pass"', 2],
     ['fengni_authentication_results_total', 'protocol="smtp",method="dmarc",result="temperror"', 1],

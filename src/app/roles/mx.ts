@@ -94,7 +94,7 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
       },
       service: inbound,
       refused: refusals.note,
-      tls: tls?.connection('smtp') ?? null,
+      tls: tls?.connection('smtp', true) ?? null,
       gate,
       counters,
       clock: systemClock,

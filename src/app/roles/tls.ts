@@ -8,7 +8,8 @@ export const roleTls = (
   material: TlsMaterial | null,
 ): {
   server: ServerTls;
-  connection(alpn: AlpnName): ConnectionTls;
+  /** @param asksClients whether clients are asked for a certificate of theirs; none is required */
+  connection(alpn: AlpnName, asksClients?: boolean): ConnectionTls;
   update(material: TlsMaterial): void;
 } | null => {
   if (material === null) return null;
@@ -20,8 +21,11 @@ export const roleTls = (
   });
   return {
     server,
-    connection: (alpn) => ({
-      options: () => server.socketOptions([alpn]) as ReturnType<ConnectionTls['options']>,
+    connection: (alpn, asksClients = false) => ({
+      options: () => ({
+        ...(server.socketOptions([alpn]) as ReturnType<ConnectionTls['options']>),
+        ...(asksClients ? { requestCert: true, rejectUnauthorized: false } : {}),
+      }),
     }),
     update: (next) => {
       server.reload(certificates(next));

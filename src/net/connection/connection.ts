@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket, type TLSSocketOptions } from 'node:tls';
 import { channelBinding } from './channel-binding.ts';
+import { type ClientCertificate, clientCertificate } from './client-certificate.ts';
 import type { Deadlines, Expiring } from './deadlines.ts';
 import { negotiatedGroup } from './negotiated-group.ts';
 import { plainAddress } from './networks.ts';
@@ -16,6 +17,8 @@ export interface TlsFacts {
   readonly group: string | null;
   /** the name that the client asked for (SNI), or null */
   readonly serverName: string | null;
+  /** what the client showed of itself; null where it showed nothing, or was not asked */
+  readonly client: ClientCertificate | null;
 }
 
 /**
@@ -24,7 +27,9 @@ export interface TlsFacts {
  * Asked for each handshake, so that a reload is seen by the next connection. ALPN is the connection's own.
  */
 export interface ServerTls {
-  options(): Pick<TLSSocketOptions, 'SNICallback' | 'requestCert'> & { secureContext: SecureContext };
+  options(): Pick<TLSSocketOptions, 'SNICallback' | 'requestCert' | 'rejectUnauthorized'> & {
+    secureContext: SecureContext;
+  };
 }
 
 export interface ConnectionEvents {
@@ -317,5 +322,6 @@ const tlsFacts = (socket: TLSSocket): TlsFacts => {
     cipher: cipher.standardName,
     group: negotiatedGroup(socket.getSession()),
     serverName: typeof serverName === 'string' ? serverName : null,
+    client: clientCertificate(socket),
   };
 };

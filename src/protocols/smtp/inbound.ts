@@ -49,6 +49,17 @@ export interface InboundTls {
   readonly cipher: string;
   /** the key exchange group; null where the runtime does not tell it */
   readonly group: string | null;
+  /** the certificate that the peer showed; null where it showed none */
+  readonly client?: InboundClientCertificate | null;
+}
+
+export interface InboundClientCertificate {
+  /** of its octets (DER) */
+  readonly sha256: Uint8Array;
+  readonly subject: string;
+  readonly names: readonly string[];
+  /** `verified`, or why not */
+  readonly verdict: string;
 }
 
 /** A reply that refuses: an SMTP code (4xx or 5xx), an enhanced status code (RFC 3463) and an English text. */

@@ -368,6 +368,7 @@ export const createInbound = (options: InboundOptions): Inbound => {
                     version: tls.version,
                     cipher: tls.cipher,
                     ...(tls.group === null ? {} : { group: tls.group }),
+                    ...(tls.client === undefined || tls.client === null ? {} : { client: tls.client }),
                   },
                 }),
             timeMs,

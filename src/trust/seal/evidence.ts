@@ -35,6 +35,16 @@ export interface SessionEvidence {
     readonly version: string;
     readonly cipher: string;
     readonly group?: string;
+    /** the certificate that the peer showed, and proved to have the key of */
+    readonly client?: {
+      /** of its octets (DER) */
+      readonly sha256: Uint8Array;
+      /** as the certificate says; empty where it says none */
+      readonly subject: string;
+      readonly names: readonly string[];
+      /** `verified`, or why not */
+      readonly verdict: string;
+    };
   };
   /** milliseconds since 1970: when the message was complete */
   readonly timeMs: number;
@@ -70,8 +80,20 @@ export const encodeSession = (session: SessionEvidence): Uint8Array =>
     ['tls', session.tls?.version],
     ['cipher', session.tls?.cipher],
     ['group', session.tls?.group],
+    ...clientLines(session.tls?.client),
     ['time', isoTime(session.timeMs)],
   ]);
+
+const clientLines = (client: NonNullable<SessionEvidence['tls']>['client']): Line[] => {
+  if (client === undefined) return [];
+  assert.equal(client.sha256.length, hashBytes);
+  return [
+    ['client', `sha256=${base64(client.sha256)}`],
+    ['client-subject', client.subject === '' ? undefined : client.subject],
+    ...client.names.map((name): Line => ['client-name', name]),
+    ['client-check', client.verdict],
+  ];
+};
 
 /** The canonical text that `aut` commits to. */
 export const encodeAuthentication = (authentication: AuthenticationEvidence): Uint8Array =>

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { type Language, say } from '#base/text';
 import type { EvidenceLine } from '#services/integrity';
 import type { CommandContext } from '../command.ts';
-import { peer, way } from './session-words.ts';
+import { clientCertificate, peer, way } from './session-words.ts';
 
 const context = (language: Language): CommandContext =>
   ({
@@ -50,4 +50,17 @@ test('the way names version, cipher and key exchange', () => {
     'ESMTPS, encrypted with TLSv1.3, cipher TLS_AES_256_GCM_SHA384, key exchange X25519MLKEM768',
   );
   assert.equal(way(context('en'), lines('protocol ESMTP')), 'ESMTP, not encrypted');
+});
+
+test('a certificate of the peer is told with who vouches for it, in both languages', () => {
+  const shown = `client sha256=${Buffer.alloc(32, 1).toString('base64')}; client-subject O=One, CN=mx.a; client-name mx.a; client-name mx.b`;
+  assert.equal(
+    clientCertificate(context('en'), lines(`${shown}; client-check verified`)),
+    `the peer has the key of O=One, CN=mx.a (mx.a, mx.b), SHA-256 ${'01'.repeat(32)}; a public authority vouches for what it says`,
+  );
+  assert.match(
+    clientCertificate(context('zh'), lines(`${shown}; client-check cert-has-expired`)) ?? '',
+    /其内容无人担保：cert-has-expired$/,
+  );
+  assert.equal(clientCertificate(context('en'), lines('protocol ESMTPS; tls TLSv1.3')), null);
 });

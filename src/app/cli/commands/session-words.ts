@@ -40,6 +40,26 @@ const throughOthers = (
     );
 };
 
+/** The certificate that the peer showed, in words; null where it showed none. */
+export const clientCertificate = (
+  context: CommandContext,
+  session: readonly EvidenceLine[],
+): string | null => {
+  const fingerprint = evidenceValue(session, 'client')?.replace(/^sha256=/, '');
+  if (fingerprint === undefined) return null;
+  const names = session.flatMap(([name, value]) => (name === 'client-name' ? [value] : []));
+  const subject = evidenceValue(session, 'client-subject') ?? '-';
+  const reason = evidenceValue(session, 'client-check') ?? '-';
+  return context.say('show.client', {
+    subject: names.length === 0 ? subject : `${subject} (${names.join(', ')})`,
+    digest: Buffer.from(fingerprint, 'base64').toString('hex'),
+    check:
+      reason === 'verified'
+        ? context.say('show.client.verified')
+        : context.say('show.client.not-verified', { reason }),
+  });
+};
+
 /** By which protocol and how it was protected, in words. */
 export const way = (context: CommandContext, session: readonly EvidenceLine[]): string => {
   const protocol = evidenceValue(session, 'protocol') ?? '-';

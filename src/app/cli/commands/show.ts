@@ -7,7 +7,7 @@ import type { Command, CommandContext } from '../command.ts';
 import { fieldLines, shownTime } from './field-lines.ts';
 import { absentMessage, ofMessage, readMessageId, unknownMessage } from './message-id.ts';
 import { senderLines } from './sender-words.ts';
-import { peer, way } from './session-words.ts';
+import { clientCertificate, peer, way } from './session-words.ts';
 
 const shard = 0;
 
@@ -73,11 +73,13 @@ const tell = (context: CommandContext, journey: Journey, view: View): void => {
   const parameters = envelope.flatMap(([name, value]) => (name === 'parameter' ? [value] : []));
   const isAdded = message.kind === 'added';
   const from = evidenceValue(envelope, 'from');
+  const client = clientCertificate(context, session);
   context.print(context.say('show.title', { id: message.id }));
   for (const line of fieldLines([
     [context.say(isAdded ? 'show.field.added' : 'show.field.received'), shownTime(message.timeMs)],
     [context.say('show.field.peer'), peer(context, session)],
     [context.say('show.field.way'), way(context, session)],
+    ...(client === null ? [] : [[context.say('show.field.client'), client] as const]),
     ...(isAdded || from === null
       ? []
       : [

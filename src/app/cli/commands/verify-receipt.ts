@@ -13,7 +13,7 @@ import {
 import type { Command, CommandContext } from '../command.ts';
 import { UsageError } from '../usage-error.ts';
 import { shownTime } from './field-lines.ts';
-import { peer, way } from './session-words.ts';
+import { clientCertificate, peer, way } from './session-words.ts';
 
 /** `fengni verify-receipt RECEIPT MAIL.eml --key KEY`: needs nothing but these three. */
 export const command: Command = {
@@ -103,7 +103,12 @@ const reasonOf = (context: CommandContext, check: Extract<ReceiptCheck, { reason
 const factLines = (context: CommandContext, facts: ReceiptFacts): string[] => {
   const { leaf, openings, checkpoint } = facts;
   const named = (
-    key: 'show.field.peer' | 'show.field.way' | 'show.field.sender' | 'show.field.checks',
+    key:
+      | 'show.field.peer'
+      | 'show.field.way'
+      | 'show.field.client'
+      | 'show.field.sender'
+      | 'show.field.checks',
     value: string,
   ): string => context.say('verify-receipt.fact', { name: context.say(key), value });
   const lines: string[] = [
@@ -113,10 +118,12 @@ const factLines = (context: CommandContext, facts: ReceiptFacts): string[] => {
     }),
   ];
   const session = textOf(openings.ses);
+  const client = session === null ? null : clientCertificate(context, session);
   if (session !== null)
     lines.push(
       named('show.field.peer', peer(context, session)),
       named('show.field.way', way(context, session)),
+      ...(client === null ? [] : [named('show.field.client', client)]),
     );
   for (const [, value] of textOf(openings.env)?.filter(([name]) => name === 'from') ?? [])
     lines.push(named('show.field.sender', value));
