@@ -206,9 +206,10 @@ export class MailboxView {
    * Without `expunges` numbers stay: new messages wait behind those that are gone, flags are told at once.
    *
    * @param withUid whether FETCH replies carry the UID
+   * @param early takes what can be said before it is known to whom new messages are recent, which waits for a disk
    * @source RFC 9051 §5.2, §7.5.1
    */
-  async sync(expunges: boolean, withUid: boolean): Promise<string> {
+  async sync(expunges: boolean, withUid: boolean, early?: (text: string) => void): Promise<string> {
     const { state } = this;
     const { wholeModSeq } = state;
     if (!this.behind) {
@@ -223,9 +224,13 @@ export class MailboxView {
       this.count = state.count;
     }
     if (this.count > told) {
+      text += `* ${this.count} EXISTS\r\n`;
+      if (early !== undefined) {
+        early(text);
+        text = '';
+      }
       // the state may go on while this waits: what comes then is told the next time
       await this.claimRecent(told);
-      text += `* ${this.count} EXISTS\r\n`;
     }
     const recent = this.recentCount;
     if (recent !== this.#recentTold && !this.features.rev2) text += `* ${recent} RECENT\r\n`;

@@ -559,7 +559,13 @@ export class ImapSession implements CommandSession, MailboxListener {
   async #tell(tells: 'all' | 'no-expunge', withUid: boolean): Promise<void> {
     const { view } = this;
     if (view === null) return;
-    this.send(await view.sync(tells === 'all', withUid));
+    const early = this.idling
+      ? (text: string): void => {
+          this.send(text);
+          this.#flush();
+        }
+      : undefined;
+    this.send(await view.sync(tells === 'all', withUid, early));
     if (!view.state.deleted || this.#leaving !== null) return;
     // RFC 2180 §3.3: there is nothing left that this session could do
     this.#leaving = '';

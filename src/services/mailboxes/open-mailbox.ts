@@ -47,17 +47,24 @@ export class OpenMailbox implements SelectedMailbox {
     return this.#markRecent(uidNext);
   }
 
+  /** One session asks for all that were told of the same message: to the others it is recent no more. */
   async #markRecent(below: number): Promise<number> {
     const shared = this.#shared;
-    const outcome = await this.#context.writer.markRecent({
-      account: shared.account,
-      mailbox: shared.id,
-      below,
-    });
-    // a mailbox that is gone has nothing recent
-    if (outcome.kind === 'refused') return below;
-    shared.recentBelow = Math.max(shared.recentBelow, below);
-    return outcome.recentFrom;
+    while (shared.recentAsked !== null) {
+      await shared.recentAsked;
+      if (shared.recentBelow >= below) return shared.recentBelow;
+    }
+    const asked = this.#context.writer.markRecent({ account: shared.account, mailbox: shared.id, below });
+    shared.recentAsked = asked;
+    try {
+      const outcome = await asked;
+      // a mailbox that is gone has nothing recent
+      if (outcome.kind === 'refused') return below;
+      shared.recentBelow = Math.max(shared.recentBelow, below);
+      return outcome.recentFrom;
+    } finally {
+      shared.recentAsked = null;
+    }
   }
 
   async texts(uids: readonly number[]): Promise<readonly (MessageTexts | 'damaged' | null)[]> {

@@ -157,6 +157,8 @@ export class SharedMailbox {
   users = 0;
   /** the mark of `\Recent` as last heard of; it only rises */
   recentBelow: number;
+  /** a session asks for `\Recent`; whoever waits for it fails with it */
+  recentAsked: Promise<unknown> | null = null;
   readonly #index: MailIndex;
   readonly #damaged: (error: FengniError) => void;
   /** changes of flags up to here are in */

@@ -789,9 +789,9 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
     appliedHash: () => mark().record,
     isPartial: () => mark().partial,
     apply: (events, appliedSeq, appliedHash = null, partial = false) => {
-      const { applied, record } = mark();
+      const marks = mark();
+      const { applied, record } = marks;
       db.transaction(() => {
-        const marks = mark();
         // What an earlier transaction that failed had counted is void.
         batch = emptyBatch();
         for (const event of events) if (event.seq > applied) applyEvent(event, marks);
