@@ -320,8 +320,13 @@ test('a purged account is in neither file, what others sent stays', async () => 
 });
 
 test('a damaged attempts.db is set aside, a damaged trace.db is made again; mail goes on', async () => {
-  for (const name of ['attempts.db', 'trace.db'])
+  const damage = (name: string): void =>
     fs.writeFileSync(path.join(server.data, name), 'this is no database, whatever it says');
+  damage('attempts.db');
+  const { status, stdout } = await run(['trace', 'bad.example', '--json']);
+  assert.equal(status, 1);
+  assert.equal(JSON.parse(stdout).error.code, 'attempts-damaged');
+  damage('trace.db');
   await server.start();
   assert.deepEqual((await trace('bad.example')).found, []);
   assert.equal((await trace('corp.example')).found[0]?.id, both.id);

@@ -66,7 +66,7 @@ export const command: Command = {
     const limit = context.number('limit', 1, limitMax) ?? limitDefault;
     const data = await openReadOnly(await context.dataFolder());
     const messages = openStore(data, traceFile);
-    const attempts = openStore(data, attemptsFile);
+    const attempts = openAttempts(data);
     try {
       const as = context.text('as');
       const own = as === undefined ? null : ownOf(data.directory, createAddresses(data.directory), as);
@@ -96,6 +96,30 @@ export const command: Command = {
 const openStore = ({ folder }: ReadOnlyData, name: string): TraceStore | null => {
   const file = path.join(folder, name);
   return fs.existsSync(file) ? openSqliteTrace(file, { readOnly: true }) : null;
+};
+
+/** `attempts.db` to be searched; what is wrong with it is told as what it is: nothing can make it again. */
+const openAttempts = (data: ReadOnlyData): TraceStore | null => {
+  const guarded = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (cause) {
+      if (!(cause instanceof FengniError)) throw cause;
+      throw new FengniError('attempts-damaged', {
+        subject: cause.subject,
+        remedy: 'run "fengni verify"; to begin a new file, move this one away while the server is stopped',
+        exitStatus: 1,
+        cause,
+      });
+    }
+  };
+  const store = guarded(() => openStore(data, attemptsFile));
+  if (store === null) return null;
+  return {
+    ...store,
+    search: (query, limit) => guarded(() => store.search(query, limit)),
+    tallies: (query, limit) => guarded(() => store.tallies(query, limit)),
+  };
 };
 
 const unknownAccount = (address: string): FengniError =>

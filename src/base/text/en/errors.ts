@@ -4,6 +4,9 @@
  * Every code of a `FengniError` in the source has both; `docs/errors.md` is made from here (`npm run docs`).
  */
 export const errors = {
+  'error.attempts-damaged': 'The record of refused attempts is damaged: {subject}',
+  'remedy.attempts-damaged':
+    'run "fengni verify"; to begin a new file, move this one away while the server is stopped',
   'error.account-unknown': 'There is no such account: {subject}',
   'remedy.account-unknown': 'see "fengni account list"',
   'error.address-unavailable': 'This address cannot be listened on: {subject}',

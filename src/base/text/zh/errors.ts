@@ -2,6 +2,8 @@ import type { Translation } from '../catalogue.ts';
 import type { errors as english } from '../en/errors.ts';
 
 export const errors: Translation<typeof english> = {
+  'error.attempts-damaged': '被拒绝的投递的记录已损坏：{subject}',
+  'remedy.attempts-damaged': '请运行“fengni verify”；要另建一个，请在服务器停止时把此文件移走',
   'error.account-unknown': '没有这个账户：{subject}',
   'remedy.account-unknown': '请看“fengni account list”',
   'error.address-unavailable': '无法在此地址监听：{subject}',
