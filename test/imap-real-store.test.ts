@@ -113,6 +113,40 @@ test('changes of another process arrive in IDLE, and \\Recent is given once betw
   for (const pipe of [here, there]) pipe.session.closed();
 });
 
+test('idle sessions hear of a message before it is known to whom it is recent, and one of them asks for all', async (t) => {
+  const user = await newUser();
+  const idling: ImapPipe[] = [];
+  for (let count = 0; count < 5; count++) {
+    const pipe = await connect(user);
+    await pipe.command('SELECT INBOX');
+    pipe.send('i IDLE\r\n');
+    await pipe.until(/^\+/);
+    idling.push(pipe);
+  }
+  const { writer } = store;
+  const markRecent = writer.markRecent;
+  const held = Promise.withResolvers<void>();
+  let asked = 0;
+  t.after(() => Object.assign(writer, { markRecent }));
+  Object.assign(writer, {
+    markRecent: async (request: Parameters<typeof markRecent>[0]) => {
+      asked += 1;
+      await held.promise;
+      return markRecent(request);
+    },
+  });
+  const sender = await connect(user, store.anotherLogin());
+  await append(sender, 'INBOX', fromLatin1('Subject: 1\r\n\r\nx'));
+  for (const pipe of idling) assert.equal(await pipe.until(/EXISTS\r\n/), '* 1 EXISTS\r\n');
+  assert.equal(asked, 1);
+  held.resolve();
+  for (const pipe of idling) pipe.send('DONE\r\n');
+  const told = await Promise.all(idling.map((pipe) => pipe.until(/^i OK/m)));
+  assert.equal(told.filter((each) => each.includes('* 1 RECENT')).length, 1);
+  assert.equal(asked, 1);
+  for (const pipe of [...idling, sender]) pipe.session.closed();
+});
+
 test('own silent changes are not told back by the writer', async () => {
   const pipe = await connect(await newUser());
   for (let count = 0; count < 3; count++) await append(pipe, 'INBOX', fromLatin1('Subject: x\r\n\r\nx'));
