@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { systemClock, systemRandom } from '#base/clock';
+import { FengniError } from '#base/errors';
 import { createAuthRoleClient } from '#net/auth';
 import { createCounters, withLimitLog } from '#net/connection';
 import { createImapListener, imapServerDefaults } from '#net/imap';
@@ -11,6 +12,7 @@ import { createImapLogin } from '#services/mailboxes';
 import { createPop3Login } from '#services/maildrop';
 import { openPoison } from '#services/poison';
 import { nodeIo } from '#store/durable';
+import type { MailIndex } from '#store/index';
 import { emptySpool, openSpool } from '#store/large';
 import { openSqliteIndex } from '#store/sqlite';
 import { firstStatus } from './first-status.ts';
@@ -31,18 +33,24 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
   const writer = createMailstoreClient({ path: socket('writer'), waitMs: writerWaitMs, watches: true });
   // The writer recovers the projections before it answers: then they can be opened.
   await firstStatus(writer);
-  const index = openSqliteIndex(path.join(dataFolder, 'index.db'), { readOnly: true });
+  const reportDamage = (error: FengniError, subject: string): void => {
+    // It stands in the log; the status says how often, when the writer is there.
+    writer.damaged({ code: error.code, subject }).catch(() => {});
+  };
+  const index = watched(openSqliteIndex(path.join(dataFolder, 'index.db'), { readOnly: true }), (error) => {
+    logger.error('damaged row not served', { code: error.code, subject: error.subject });
+    reportDamage(error, path.basename(error.subject));
+  });
   const gate = openAccessGate({
     io: nodeIo,
     folder: dataFolder,
     shard,
     index,
-    damaged: (error, email) =>
-      logger.error('damaged message not served', {
-        id: email.message.id,
-        code: error.code,
-        subject: error.subject,
-      }),
+    damaged: (error, email) => {
+      const { id } = email.message;
+      logger.error('damaged message not served', { id, code: error.code, subject: error.subject });
+      reportDamage(error, id);
+    },
   });
   writer.onErased(gate.forget);
   const authConnection = createStandingConnection({ path: socket('auth'), waitMs: 5_000 });
@@ -146,3 +154,19 @@ export const run = async ({ start, logger, tell }: RoleContext): Promise<Running
     },
   };
 };
+
+/** The same index; each answer that is refused because a row is not the one that was written is told too. */
+const watched = (index: MailIndex, damaged: (error: FengniError) => void): MailIndex =>
+  Object.fromEntries(
+    Object.entries(index).map(([name, answer]: [string, (...args: unknown[]) => unknown]) => [
+      name,
+      (...args: unknown[]) => {
+        try {
+          return answer(...args);
+        } catch (error) {
+          if (error instanceof FengniError && error.code === 'index-row-damaged') damaged(error);
+          throw error;
+        }
+      },
+    ]),
+  ) as unknown as MailIndex;

@@ -88,6 +88,7 @@ export const createMailstoreClient = (options: {
     copy: (request) => call('copy', request),
     markRecent: (request) => call('markRecent', request),
     status: () => call('status', null),
+    damaged: (report) => call('damaged', report),
     refused: (report) => call('refused', report),
     onChange: (listener) => {
       listeners.add(listener);

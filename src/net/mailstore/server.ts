@@ -86,6 +86,7 @@ export const mailstoreMethods = (
     copy: simple('copy'),
     markRecent: simple('markRecent'),
     status: async () => ({ result: await writer.status() }),
+    damaged: simple('damaged'),
   };
   return {
     methods,

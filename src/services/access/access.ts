@@ -72,14 +72,24 @@ export const openAccessGate = (options: {
             remedy: 'run "fengni index rebuild"; nothing is lost, the log has everything',
           });
         }
+        /** Octets are verified as they are read: this too is damage that nobody is served. */
+        const tell = (error: unknown): unknown => {
+          if (error instanceof FengniError && error.code.endsWith('-damaged')) options.damaged(error, email);
+          return error;
+        };
         return {
           kind: 'found',
           sizeBytes: prefix.length + body.sizeBytes,
           prefixBytes: prefix.length,
-          read: (start, end) => prefixed(prefix, body.read, start, end),
+          read: (start, end) => prefixed(prefix, body.read, start, end, tell),
           readAtHand: (start, end) => {
             // The prefix leaves only when what follows is verified.
-            const pieces = body.readAtHand(Math.max(0, start - prefix.length), end - prefix.length);
+            let pieces: readonly Uint8Array[] | null;
+            try {
+              pieces = body.readAtHand(Math.max(0, start - prefix.length), end - prefix.length);
+            } catch (error) {
+              throw tell(error);
+            }
             if (pieces === null || start >= prefix.length) return pieces;
             return [prefix.subarray(start, Math.min(end, prefix.length)), ...pieces];
           },
@@ -123,18 +133,26 @@ async function* prefixed(
   read: (start: number, end: number) => AsyncIterable<Uint8Array>,
   start: number,
   end: number,
+  tell: (error: unknown) => unknown,
 ): AsyncGenerator<Uint8Array> {
+  const next = async (of: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8Array>> => {
+    try {
+      return await of.next();
+    } catch (error) {
+      throw tell(error);
+    }
+  };
   const bodyStart = Math.max(0, start - prefix.length);
   const bodyEnd = end - prefix.length;
   const body = bodyEnd > bodyStart ? read(bodyStart, bodyEnd)[Symbol.asyncIterator]() : null;
   // The prefix leaves only when the first of the original is verified: a damaged message gives no octet at all.
-  const first = body === null ? null : await body.next();
+  const first = body === null ? null : await next(body);
   if (start < prefix.length) yield prefix.subarray(start, Math.min(end, prefix.length));
   if (body === null || first === null || first.done === true) return;
   yield first.value;
   for (;;) {
-    const next = await body.next();
-    if (next.done === true) return;
-    yield next.value;
+    const more = await next(body);
+    if (more.done === true) return;
+    yield more.value;
   }
 }

@@ -80,6 +80,16 @@ export interface WriterStatus {
   sealerReason: string | null;
   /** why this start made index and state again, or null: `ahead`, `foreign`, `of-lost-frames` (of the log), `unusable` */
   projectionsRemade: 'ahead' | 'foreign' | 'of-lost-frames' | 'unusable' | null;
+  /** what was found damaged by reading since the writer began, and was not served */
+  damaged: { count: number; last: DamageReport } | null;
+}
+
+/** Something that a role met and did not serve. */
+export interface DamageReport {
+  /** `index-row-damaged`, `payload-damaged` … */
+  code: string;
+  /** what it concerns: the id of a message, or a row */
+  subject: string;
 }
 
 /** Accounts that one call of `keepMailOf` looks at. */
@@ -202,4 +212,6 @@ export interface MailstoreWriter {
    */
   onErased(listener: (keys: readonly KeyRef[] | null) => void): () => void;
   status(): Promise<WriterStatus>;
+  /** tells what another role found damaged */
+  damaged(report: DamageReport): Promise<void>;
 }

@@ -125,6 +125,7 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
   const large = await LargeFiles.open(io, folder);
   const spoolOwners = options.spoolOwners ?? [];
   await emptySpool(io, folder, (owner) => !spoolOwners.includes(owner));
+  let damaged: WriterStatus['damaged'] = null;
   const { index, directory, remade } = await caughtUp(options, log, { keys, segments });
   const addresses = createAddresses(directory);
   leafClock = createLeafClock(index.marks());
@@ -280,6 +281,9 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
       erasedListeners.add(listener);
       return () => void erasedListeners.delete(listener);
     },
+    damaged: async (report) => {
+      damaged = { count: (damaged?.count ?? 0) + 1, last: report };
+    },
     status: async (): Promise<WriterStatus> => {
       const seal = await (heads as NonNullable<typeof heads>).look();
       return {
@@ -291,6 +295,7 @@ export const openWriter = async (options: WriterOptions): Promise<Writer | LogRe
         sealer: seal.sealer,
         sealerReason: seal.reason,
         projectionsRemade: remade,
+        damaged,
       };
     },
     stop: async () => {

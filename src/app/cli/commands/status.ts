@@ -45,6 +45,17 @@ export const command: Command = {
       [context.say('status.field.server'), context.say('status.server', { pid: server.pid })],
       [context.say('status.field.roles'), roles.join(', ')],
       ...writerLines(context, status),
+      ...(status?.damaged
+        ? [
+            [
+              context.say('status.field.damage'),
+              red(
+                context.stdout,
+                context.say('status.damage', { count: status.damaged.count, ...status.damaged.last }),
+              ),
+            ] as const,
+          ]
+        : []),
       ...(status?.projectionsRemade
         ? [
             [
@@ -133,6 +144,8 @@ const faultsOf = (
       todo,
     });
   }
+  if (status !== null && status.damaged !== null)
+    faults.push({ code: 'mail-damaged', todo: 'status.todo.damaged' });
   if (diskNearlyFull) faults.push({ code: 'disk-nearly-full', todo: 'status.todo.disk' });
   return faults;
 };

@@ -81,6 +81,10 @@ export const commands = {
   'status.sealer.signing': 'signs',
   'status.sealer.down': 'DOWN: {reason}',
   'status.sealer.refusing': 'REFUSES: {reason}',
+  'status.field.damage': 'damage',
+  'status.damage': 'DAMAGED and not served, {count} times since the writer began; last: {subject} ({code})',
+  'status.todo.damaged':
+    'nothing wrong was shown to anybody; "fengni verify" says what is damaged; a row of the index: "fengni index rebuild"; a message: "fengni verify --repair --from COPY"',
   'status.field.index': 'index',
   'status.index.ahead': 'MADE AGAIN at this start: it knew more than the log has',
   'status.index.foreign': 'MADE AGAIN at this start: it was of ANOTHER log',

@@ -82,6 +82,10 @@ export const commands: Translation<typeof english> = {
   'status.sealer.signing': '正常签名',
   'status.sealer.down': '停止：{reason}',
   'status.sealer.refusing': '拒绝签名：{reason}',
+  'status.field.damage': '损坏',
+  'status.damage': '有内容已损坏，未予提供：自写入进程启动以来 {count} 次；最近一次：{subject}（{code}）',
+  'status.todo.damaged':
+    '没有向任何人显示错误的内容；"fengni verify" 会说明哪里损坏；索引中的行：运行 "fengni index rebuild"；邮件：运行 "fengni verify --repair --from 副本"',
   'status.field.index': '索引',
   'status.index.ahead': '本次启动时已重新生成：它所知的比日志还多',
   'status.index.foreign': '本次启动时已重新生成：它属于另一份日志',
