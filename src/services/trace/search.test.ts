@@ -83,9 +83,10 @@ test('every search finds what its words say, newest first, and nothing else', ()
       fc.uniqueArray(fc.constantFrom(...words), { minLength: 1, maxLength: 4 }),
       fc.option(fc.integer({ min: 0, max: 20 })),
       fc.integer({ min: 1, max: 30 }),
-      (given, asked, sinceMs, limit) => {
+      fc.constantFrom(3, 20_000),
+      (given, asked, sinceMs, limit, wideRows) => {
         const events = eventsOf(given);
-        const store = openSqliteTrace(':memory:', { readOnly: false });
+        const store = openSqliteTrace(':memory:', { readOnly: false, wideRows });
         try {
           store.put(events, [], 7);
           assert.equal(store.appliedSeq(), 7);

@@ -75,8 +75,11 @@ const insertSql = Object.fromEntries(
   ]),
 ) as Record<Table, string>;
 
-/** rows that are counted before one way to search is said to be no worse than another */
-const weighedMax = 2_000;
+/**
+ * Rows that are counted before one way to search is said to be no worse than another. A range of keys with as many is not sorted: going
+ * back in time meets enough of them soon.
+ */
+const weighedMax = 20_000;
 /** Keys are all over their indices: each of a few hundred messages has pages of its own, and many of them share a sync. */
 const checkpointPages = 8_000;
 /** recipients of an event that a search reads */
@@ -92,7 +95,11 @@ interface Sql {
 }
 
 /** The `TraceStore` in a file. @throws {FengniError} `projection-unusable` */
-export const openSqliteTrace = (file: string, options: { readOnly: boolean }): TraceStore => {
+export const openSqliteTrace = (
+  file: string,
+  options: { readOnly: boolean /** for tests */; wideRows?: number },
+): TraceStore => {
+  const wideRows = options.wideRows ?? weighedMax;
   const db = openDatabase(file, { ...options, schema, layout: traceLayout, checkpointPages });
 
   const put = (table: Table, ...cells: Cell[]): void => db.run(insertSql[table], ...cells, rowSum(cells));
@@ -179,14 +186,19 @@ export const openSqliteTrace = (file: string, options: { readOnly: boolean }): T
   const statements = (query: TraceQuery, limit: number): { sql: string; cells: Cell[] }[] => {
     const sinceMs = query.sinceMs ?? 0;
     const untilMs = query.untilMs ?? latestMs;
-    const weighed = query.terms.map((term) => ({
-      term,
-      rows: term.reduce((sum, way) => sum + weight(way, sinceMs, untilMs), 0),
-    }));
-    const best = weighed.reduce<(typeof weighed)[number] | null>(
-      (least, each) => (least === null || each.rows < least.rows ? each : least),
+    const weighed = query.terms.map((term) => {
+      const rows = term.map((way) => weight(way, sinceMs, untilMs));
+      return {
+        term,
+        rows: rows.reduce((sum, each) => sum + each, 0),
+        isWide: term.some((way, at) => (rows[at] ?? 0) >= wideRows && isRange(way)),
+      };
+    });
+    const least = weighed.reduce<(typeof weighed)[number] | null>(
+      (best, each) => (best === null || each.rows < best.rows ? each : best),
       null,
     );
+    const best = least?.isWide === true ? null : least;
     const others = query.terms.filter((term) => term !== best?.term).map(filterOf);
     const filters = [...others, ...codeFilters(query)];
     const where = filters.map((filter) => ` AND (${filter.where})`).join('');
@@ -217,7 +229,7 @@ export const openSqliteTrace = (file: string, options: { readOnly: boolean }): T
     const table = found.ofRecipient ? 'recipient' : 'event';
     const row = db.get(
       `SELECT count(*) AS n FROM (SELECT 1 FROM ${table} t INDEXED BY ${found.index}
-        WHERE ${found.where('t')} AND t.time >= ? AND t.time < ? LIMIT ${weighedMax})`,
+        WHERE ${found.where('t')} AND t.time >= ? AND t.time < ? LIMIT ${wideRows})`,
       ...found.cells,
       sinceMs,
       untilMs,
@@ -563,6 +575,10 @@ const inPrefix = (column: string, prefix: string): { where: string; cells: Cell[
   where: `${column} >= ? AND ${column} < ?`,
   cells: [prefix, `${prefix}{`],
 });
+
+/** Whether it is met by several keys, whose rows are not in the order of time. */
+const isRange = (way: TraceCriterion): boolean =>
+  'range' in way ? way.range.below !== null : way.field === 'peer' ? way.first !== way.last : 'prefix' in way;
 
 /** The index by which a criterion is met, and the condition on its table. */
 const foundBy = (
