@@ -396,6 +396,29 @@ export const mailIndexSuite = (
     }
   });
 
+  test(`${name}: what is placed of a message that was erased has the size of its prefix, whatever was applied together`, () => {
+    const events = story([
+      [0, 0, 0],
+      [9, 0, 0],
+      [5, 0, 0],
+    ]);
+    for (const batch of [1, events.length]) {
+      const opened = open();
+      try {
+        for (let from = 0; from < events.length; from += batch) {
+          const upTo = events.slice(0, from + batch);
+          opened.index.apply(upTo, upTo.at(-1)?.seq ?? 0);
+        }
+        const model = createMemoryIndex();
+        model.apply(events, events.at(-1)?.seq ?? 0);
+        assert.deepEqual([...opened.index.dump()], [...model.dump()]);
+        assert.match([...model.dump()].join('\n'), /^placement 2 .* size 30 /m);
+      } finally {
+        opened.discard();
+      }
+    }
+  });
+
   test(`${name}: after a gap no mailbox gives out a UID that the lost part may have given out (FORMATS §3)`, () => {
     const opened = open();
     try {

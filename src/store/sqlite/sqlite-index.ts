@@ -368,7 +368,7 @@ export const openSqliteIndex = (file: string, options: { readOnly: boolean }): M
     const known = batch.sizes.get(emailSeq);
     if (known !== undefined) return known;
     const row = db.get(
-      'SELECT length(e.prefix) + m.size AS size FROM email e JOIN message m ON m.seq = e.message WHERE e.seq = ?',
+      `SELECT length(e.prefix) + coalesce(m.size, 0) AS size FROM email e LEFT JOIN message m ON m.seq = e.message WHERE e.seq = ?`,
       emailSeq,
     );
     return row === undefined ? 0 : number(row, 'size');
