@@ -61,7 +61,7 @@ export const dkimResults = ({ results, uncheckedCount }: DkimOutcome): MethodRes
   return told.length > 0 ? told : [{ method: 'dkim', result: 'none', reason: null, properties: [] }];
 };
 
-/** @param whyTaken why a message is not refused that should have been  @source RFC 8601 §2.7, RFC 9989 §A */
+/** @param whyTaken why a message is not refused that should have been @source RFC 8601 §2.7, RFC 9989 §5.3 */
 export const dmarcResult = (dmarc: DmarcResult, whyTaken: string | null): MethodResult => ({
   method: 'dmarc',
   result: dmarc.result,
@@ -72,7 +72,12 @@ export const dmarcResult = (dmarc: DmarcResult, whyTaken: string | null): Method
   ],
 });
 
-/** @source RFC 8617 §10.1 */
+/**
+ * RFC 8617 §10.1 registers none, pass and fail. Departs from it with `temperror`, a word of RFC 8601 §2.7, where a key could not be looked
+ * up: a chain that could not be checked is neither broken nor absent, and no reader takes an unknown word for `pass`.
+ *
+ * @source RFC 8617 §10.1
+ */
 export const arcResult = ({ result, reason, sealers }: ArcResult): MethodResult => ({
   method: 'arc',
   result,

@@ -38,7 +38,7 @@ export const checkDmarc = async (request: DmarcRequest): Promise<DmarcResult> =>
   const finder = new RecordFinder(request.dns);
   for (const authorDomain of authorDomains)
     results.push(await checkAuthor({ ...empty, authorDomain }, request, finder));
-  // RFC 9989, security considerations: of several authors the strictest policy among those that fail counts.
+  // RFC 9989 §5.3.1 leaves several authors to the receiver: the strictest policy among those that fail counts.
   const [worst = empty] = results.sort((a, b) => severity(b) - severity(a));
   return worst;
 };
@@ -127,7 +127,7 @@ const checkAuthor = async (
       (each) => each.isAligned && test(each.result),
     );
   if (isAlignedWith(passes)) return { ...told, result: 'pass' };
-  // RFC 9989 §5.3: who might pass once DNS answers cannot be told to have failed.
+  // RFC 9989 §5.3.6: who might pass once DNS answers cannot be told to have failed.
   if (aligned.unavailable !== null)
     return { ...told, result: 'temperror', reason: forPeople(aligned.unavailable) };
   if (isAlignedWith((result) => result === 'temperror'))
