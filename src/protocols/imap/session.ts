@@ -466,6 +466,7 @@ export class ImapSession implements CommandSession, MailboxListener {
     if (known !== null) {
       const isOther =
         'condition' in begun ||
+        begun.alone ||
         known.commands.length >= togetherMax ||
         known.uids.size + begun.uids.length > togetherUidsMax ||
         begun.uids.some((uid) => known.uids.has(uid));

@@ -36,6 +36,8 @@ export interface Command {
 export interface Begun {
   /** the messages that it changes */
   readonly uids: readonly number[];
+  /** those before it are answered first */
+  readonly alone: boolean;
   /**
    * Hands the change over, at once; fulfilled with how it is answered, when it is durable. Answers are asked for in the order of the
    * commands.

@@ -28,8 +28,11 @@ const begin = (session: CommandSession, args: Arguments, byUid: boolean): Begun 
   args.end();
   const { view, features } = session;
   if (view === null) return no('No mailbox is selected');
-  if (unchangedSince !== undefined) features.condstore = true;
-  if (view.readOnly) return no('The mailbox is open for reading only', 'READ-ONLY');
+  const enablesCondstore = unchangedSince !== undefined && !features.condstore;
+  if (view.readOnly) {
+    if (enablesCondstore) features.condstore = true;
+    return no('The mailbox is open for reading only', 'READ-ONLY');
+  }
   const asked = view.uidsOf(set, byUid);
   if (asked === null) return bad('There is no message of that number');
   const { state } = view;
@@ -52,7 +55,10 @@ const begin = (session: CommandSession, args: Arguments, byUid: boolean): Begun 
   };
   return {
     uids,
+    // the answers of those before it are given as they would be without it
+    alone: enablesCondstore,
     submit: async () => {
+      if (enablesCondstore) features.condstore = true;
       if (uids.length === 0) return () => answer([]);
       const outcome = await view.mailbox.store(uids, operation, flags, view, unchangedSince);
       return async () => (outcome.kind === 'refused' ? refusal(outcome) : answer(outcome.modified));
