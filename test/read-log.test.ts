@@ -75,6 +75,12 @@ const segmentsOf = (data: string): string[] =>
     .sort()
     .map((name) => path.join(data, 'segments', name));
 
+/** Where each group ends: behind its COMMIT, at the next 512. */
+const groupEnds = (segment: string): number[] =>
+  [...segment.matchAll(/"group":\d+[^}]*\}/g)].map(
+    ({ 0: { length }, index }) => Math.ceil((index + length) / 512) * 512,
+  );
+
 const sendSome = async (count: number, tag: string): Promise<void> => {
   sent.push(...(await sendTo(server.address, count, tag)));
 };
@@ -256,9 +262,7 @@ test('a missing file, a cut file, a removed frame and swapped bodies are named',
     await damaged((data) => {
       const [file = ''] = segmentsOf(data);
       const octets = fs.readFileSync(file);
-      const groups = [...octets.toString('latin1').matchAll(/"group":\d+/g)].map(({ index }) => index);
-      const start = (at: number): number => Math.ceil(at / 512) * 512;
-      const [from, to] = [start(groups[4] ?? 0), start(groups[5] ?? 0)];
+      const [from = 0, to = 0] = groupEnds(octets.toString('latin1')).slice(4);
       fs.writeFileSync(file, Buffer.concat([octets.subarray(0, from), octets.subarray(to)]));
     }),
     /should stand here/,
@@ -285,7 +289,7 @@ test('a log goes on in a new generation after a loss, and is read across it', as
   const last = segmentsOf(server.data).at(-1) ?? '';
   const octets = fs.readFileSync(last).toString('latin1');
   // the last group that holds a message, and what follows it
-  const groups = [...octets.matchAll(/"group":\d+/g)].map(({ index }) => Math.ceil(index / 512) * 512);
+  const groups = groupEnds(octets);
   const message = octets.lastIndexOf('kind received');
   const cut = groups.filter((at) => at <= message).at(-1) ?? assert.fail();
   fs.truncateSync(last, cut);
