@@ -1,0 +1,1 @@
+export { resolveOwnModules } from './resolve-own-modules.ts';
