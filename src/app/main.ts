@@ -1,7 +1,6 @@
 import { enableCompileCache } from 'node:module';
 import { inspect } from 'node:util';
 import { compiledCodeFolder } from '#app/compiled';
-import { resolveOwnModules } from '#app/loading';
 
 // A reader that goes away (`fengni log show | head`) is no fault.
 for (const stream of [process.stdout, process.stderr]) {
@@ -17,10 +16,9 @@ process.on('uncaughtException', (error) => {
   process.exit(3);
 });
 
-// Before the rest is loaded: compiling and finding it anew takes longer than most commands do.
+// Before the rest is loaded: compiling it anew takes longer than most commands do.
 const compiled = process.env['NODE_COMPILE_CACHE'] === undefined ? compiledCodeFolder('command') : null;
 if (compiled !== null) enableCompileCache(compiled);
-resolveOwnModules();
 const { runCli } = await import('#app/cli');
 
 const { env, stdin, stdout, stderr } = process;

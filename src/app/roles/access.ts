@@ -17,7 +17,7 @@ import { emptySpool, openSpool } from '#store/large';
 import { openSqliteIndex } from '#store/sqlite';
 import { firstStatus } from './first-status.ts';
 import { serveSockets } from './listen.ts';
-import type { RoleContext, RunningRole } from './run-role.ts';
+import type { RoleContext, RunningRole } from './role-main.ts';
 import { createSharedGate } from './shared-gate.ts';
 import { roleTls } from './tls.ts';
 

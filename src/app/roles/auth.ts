@@ -7,7 +7,7 @@ import { serveIpc } from '#net/ipc';
 import { createAuth } from '#services/auth';
 import { openSecrets } from '#store/secrets';
 import { listenOn } from './listen.ts';
-import type { RoleContext, RunningRole } from './run-role.ts';
+import type { RoleContext, RunningRole } from './role-main.ts';
 
 const prepareAfterMs = 3_000;
 

@@ -13,7 +13,7 @@ import { nodeIo } from '#store/durable';
 import { emptySpool, openSpool } from '#store/large';
 import { firstStatus } from './first-status.ts';
 import { serveSockets } from './listen.ts';
-import type { RoleContext, RunningRole } from './run-role.ts';
+import type { RoleContext, RunningRole } from './role-main.ts';
 import { createSharedGate } from './shared-gate.ts';
 import { roleTls } from './tls.ts';
 

@@ -2,7 +2,7 @@ import net from 'node:net';
 import { type IpcPeer, serveIpc } from '#net/ipc';
 import { createMessageParser, type MessageParser } from '#services/mailstore';
 import { listenOn } from './listen.ts';
-import type { RoleContext, RunningRole } from './run-role.ts';
+import type { RoleContext, RunningRole } from './role-main.ts';
 
 /** more than a caller has on their way (`services/writer`, catching up) */
 const begunMax = 128;

@@ -7,7 +7,7 @@ import { nodeIo } from '#store/durable';
 import { openSpool } from '#store/large';
 import { createPickup } from '#store/pickup';
 import { firstStatus } from './first-status.ts';
-import type { RoleContext, RunningRole } from './run-role.ts';
+import type { RoleContext, RunningRole } from './role-main.ts';
 
 const writerWaitMs = 10_000;
 

@@ -1,7 +1,7 @@
 import net from 'node:net';
 import { openSealerOver, serveSealer } from '#app/sealer';
 import { listenOn } from './listen.ts';
-import type { RoleContext, RunningRole } from './run-role.ts';
+import type { RoleContext, RunningRole } from './role-main.ts';
 
 /** Signs heads: reads the ledger's entries itself and believes nobody, the writer least of all. */
 export const run = async ({ start, logger }: RoleContext): Promise<RunningRole> => {

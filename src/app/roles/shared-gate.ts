@@ -1,6 +1,6 @@
 import { systemClock } from '#base/clock';
 import { createSessionGate, type SessionGate, sessionGateDefaults } from '#net/connection';
-import type { RoleContext } from './run-role.ts';
+import type { RoleContext } from './role-main.ts';
 
 /** how often other roles hear of sessions here: an address that opens them in two roles at once may have some more for so long */
 const reportMs = 250;

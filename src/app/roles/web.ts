@@ -13,7 +13,7 @@ import {
 import type { Gathered } from '#net/metrics';
 import { nodeIo } from '#store/durable';
 import { listenOn } from './listen.ts';
-import type { RoleContext, RunningRole } from './run-role.ts';
+import type { RoleContext, RunningRole } from './role-main.ts';
 import { createSharedGate } from './shared-gate.ts';
 import { roleTls } from './tls.ts';
 

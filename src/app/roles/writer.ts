@@ -14,7 +14,7 @@ import { type Io, nodeIo } from '#store/durable';
 import { type FolderLock, takeLock } from '#store/lock';
 import { listenOn } from './listen.ts';
 import { remoteParser } from './parse-elsewhere.ts';
-import type { RoleContext, RunningRole } from './run-role.ts';
+import type { RoleContext, RunningRole } from './role-main.ts';
 
 const shard = 0;
 /** a writer before this one ends within a second of its supervisor */

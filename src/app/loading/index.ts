@@ -1,1 +1,0 @@
-export { resolveOwnModules } from './resolve-own-modules.ts';
