@@ -141,7 +141,6 @@ export const createMessageSealer = (
   };
   /** From here on it is large: what was kept goes first. */
   const begin = async (spool: Spool): Promise<void> => {
-    payload.hashAtOnce();
     file = await SpoolWriter.create(spool);
     await file.begin(stored);
     stored.length = 0;

@@ -48,11 +48,8 @@ export interface SealedSummary {
  */
 export class PayloadSealer {
   readonly #key: Uint8Array;
-  /** of a plaintext of more than one chunk; a shorter one has its chunk's hash */
-  #plainHash: Hash | null = null;
-  /** null: the stored octets are few and in `#unhashed`, to be hashed in one call. A hash object, and collecting it, costs more. */
-  #storedHash: Hash | null = null;
-  #unhashed: Uint8Array[] = [];
+  readonly #plainHash = createHash('sha256');
+  readonly #storedHash: Hash = createHash('sha256');
   readonly #chunkHashes: Uint8Array[] = [];
   #held: Uint8Array[] = [];
   #heldBytes = 0;
@@ -93,7 +90,7 @@ export class PayloadSealer {
       pieces,
       lengthBytes: this.#lengthBytes,
       storedLength: this.#storedLength,
-      sha256: this.#plainHash === null && only !== undefined ? only : this.#plain().digest(),
+      sha256: this.#chunkHashes.length === 1 && only !== undefined ? only : this.#plainHash.digest(),
       chunkHashes: concat(this.#chunkHashes),
     };
   }
@@ -106,28 +103,13 @@ export class PayloadSealer {
   /** SHA-256 of the stored octets alone, as of a file that holds them. After `finish`, before `storedHash`. */
   fileHash(): Uint8Array {
     if (!this.#finished) throw new Error('the payload is not finished');
-    return this.#storedHash === null ? sha256Of(this.#unhashed) : this.#storedHash.copy().digest();
+    return this.#storedHash.copy().digest();
   }
 
   /** The frame's `storedHash`: SHA-256(stored octets ‖ stored head). Once, after `finish`. */
   storedHash(storedHead: Uint8Array): Uint8Array {
     if (!this.#finished) throw new Error('the payload is not finished');
-    return this.#storedHash === null
-      ? sha256Of([...this.#unhashed, storedHead])
-      : this.#storedHash.update(storedHead).digest();
-  }
-
-  /** Stored octets are given away before the end, and may be gone by then: they are hashed as they are made. */
-  hashAtOnce(): void {
-    if (this.#storedHash !== null) return;
-    this.#storedHash = createHash('sha256');
-    for (const piece of this.#unhashed) this.#storedHash.update(piece);
-    this.#unhashed = [];
-  }
-
-  #plain(): Hash {
-    this.#plainHash ??= createHash('sha256');
-    return this.#plainHash;
+    return this.#storedHash.update(storedHead).digest();
   }
 
   #seal(out: Uint8Array[], last: boolean): void {
@@ -138,11 +120,7 @@ export class PayloadSealer {
     const index = this.#chunkHashes.length;
     this.#chunkHashes.push(sha256Of(this.#held));
     // A message of one chunk has one hash; hashing it twice would double the cost of most mail.
-    if (!(last && index === 0)) {
-      this.hashAtOnce();
-      const whole = this.#plain();
-      for (const piece of this.#held) whole.update(piece);
-    }
+    if (!(last && index === 0)) for (const piece of this.#held) this.#plainHash.update(piece);
     const cipher = createCipheriv('chacha20-poly1305', this.#key, chunkNonce(index, last), {
       authTagLength: tagBytes,
     });
@@ -155,8 +133,7 @@ export class PayloadSealer {
   }
 
   #emit(out: Uint8Array[], piece: Uint8Array): void {
-    if (this.#storedHash === null) this.#unhashed.push(piece);
-    else this.#storedHash.update(piece);
+    this.#storedHash.update(piece);
     this.#storedLength += piece.length;
     out.push(piece);
   }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { commitContent } from './commitment.ts';
+import { treeRoot } from './compact-range.ts';
 import { encodeRecipient } from './evidence.ts';
-import { hashBytes, leafHash, nodeHash } from './hash.ts';
-import { verifyInclusion } from './merkle-proof.ts';
+import { hashBytes, leafHash } from './hash.ts';
+import { makeInclusionProof, verifyInclusion } from './merkle-proof.ts';
 
 export interface Recipient {
   /** as given in RCPT TO, without angle brackets */
@@ -57,17 +58,15 @@ export const buildRecipientsTree = async (
   }
   const nodes = [leaves];
   for (let level = 0; level < levels; level++) nodes.push(pairs(nodes[level] as Uint8Array[]));
-  // The tree is full: the way to the root is the other child at each level.
-  const places = recipients.map((_, place) => {
-    const index = order[place] as number;
-    const path = Array.from(
-      { length: levels },
-      (_, level) => nodes[level]?.[(index >> level) ^ 1] ?? assert.fail('a node of the tree'),
-    );
-    return { index, path };
-  });
-  const root = nodes[levels]?.[0] ?? assert.fail('the root of the tree');
-  return { root, places };
+  const read = (wanted: readonly { level: number; index: number }[]): Uint8Array[] =>
+    wanted.map(({ level, index }) => nodes[level]?.[index] ?? assert.fail('a node of the tree'));
+  const places = await Promise.all(
+    recipients.map(async (_, place) => {
+      const index = order[place] as number;
+      return { index, path: await makeInclusionProof(index, count, read) };
+    }),
+  );
+  return { root: treeRoot(leaves), places };
 };
 
 /** Whether an address with its salt is a recipient under this root. */
@@ -84,9 +83,7 @@ export const verifyRecipient = (root: Uint8Array, recipient: Recipient, place: R
 };
 
 const pairs = (hashes: readonly Uint8Array[]): Uint8Array[] =>
-  Array.from({ length: hashes.length / 2 }, (_, index) =>
-    nodeHash(hashes[2 * index] as Uint8Array, hashes[2 * index + 1] as Uint8Array),
-  );
+  Array.from({ length: hashes.length / 2 }, (_, index) => treeRoot(hashes.slice(2 * index, 2 * index + 2)));
 
 /** The numbers 0 to count − 1, a power of two up to 65,536, every order equally likely. @source Fisher and Yates */
 const shuffled = (count: number, random: (lengthBytes: number) => Uint8Array): number[] => {
