@@ -93,11 +93,8 @@ export interface SignatureVerdict {
   readonly why: string | null;
 }
 
-/** up to here a check is no more work for the event loop than to hand it to another thread: 20 µs */
-const checkedHere = { keyBitsMax: 2_048, octetsMax: 16_384 };
-
 /**
- * Checks a signature over a text of octets; what is much work, away from the event loop.
+ * Checks a signature over a text of octets, away from the event loop.
  *
  * @param signed an octet a character
  * @source RFC 6376 §6.1.3, RFC 8301 §3, RFC 8463 §3
@@ -112,8 +109,8 @@ export const checkSignature = async (
   if (mismatch !== null) return { result: 'permerror', why: mismatch };
   const octets = fromLatin1(signed);
   const holds = await (algorithm === 'ed25519-sha256'
-    ? isSignedBy(null, hash('sha256', octets, 'buffer'), record, signature)
-    : isSignedBy(algorithm === 'rsa-sha1' ? 'sha1' : 'sha256', octets, record, signature));
+    ? verifyAsync(null, hash('sha256', octets, 'buffer'), record, signature)
+    : verifyAsync(algorithm === 'rsa-sha1' ? 'sha1' : 'sha256', octets, record, signature));
   if (!holds)
     return { result: 'fail', why: 'the signature does not fit the header: one of them was altered' };
   if (algorithm === 'rsa-sha1')
@@ -126,7 +123,7 @@ export const checkSignature = async (
   return { result: 'pass', why: null };
 };
 
-const isSignedBy = (
+const verifyAsync = (
   algorithm: string | null,
   data: Uint8Array,
   record: KeyRecord,
@@ -137,14 +134,9 @@ const isSignedBy = (
       record.type === 'rsa'
         ? { key: record.key.object, padding: constants.RSA_PKCS1_PADDING }
         : { key: record.key.object };
-    const isSmall =
-      record.type === 'rsa' &&
-      record.key.bits <= checkedHere.keyBitsMax &&
-      data.length <= checkedHere.octetsMax;
     try {
       // Whatever the library cannot compute with is no good signature.
-      if (isSmall) resolve(verify(algorithm, data, key, signature));
-      else verify(algorithm, data, key, signature, (error, holds) => resolve(error === null && holds));
+      verify(algorithm, data, key, signature, (error, holds) => resolve(error === null && holds));
     } catch {
       resolve(false);
     }
