@@ -1,6 +1,5 @@
-import { enableCompileCache } from 'node:module';
 import { inspect } from 'node:util';
-import { compiledCodeFolder } from '#app/compiled';
+import { runCli } from '#app/cli';
 
 // A reader that goes away (`fengni log show | head`) is no fault.
 for (const stream of [process.stdout, process.stderr]) {
@@ -15,11 +14,6 @@ process.on('uncaughtException', (error) => {
   process.stderr.write(`fengni: ${inspect(error)}\n`);
   process.exit(3);
 });
-
-// Before the rest is loaded: compiling it anew takes longer than most commands do.
-const compiled = process.env['NODE_COMPILE_CACHE'] === undefined ? compiledCodeFolder('command') : null;
-if (compiled !== null) enableCompileCache(compiled);
-const { runCli } = await import('#app/cli');
 
 const { env, stdin, stdout, stderr } = process;
 process.exitCode = await runCli({

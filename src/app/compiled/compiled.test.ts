@@ -16,7 +16,7 @@ test('compiled code has a folder for each process of each user, which nobody els
   const folder = compiledCodeFolder('mx', at);
   assert.equal(path.basename(folder ?? ''), `${process.geteuid?.()}-mx`);
   assert.equal(fs.statSync(folder ?? '').mode & 0o777, 0o700);
-  assert.notEqual(compiledCodeFolder('command', at), folder);
+  assert.notEqual(compiledCodeFolder('access', at), folder);
 });
 
 test('a folder of compiled code that others may write, or that is a link to elsewhere, is not used', (t) => {

@@ -4,8 +4,8 @@ import path from 'node:path';
 const programFolder = path.resolve(import.meta.dirname, '../../..');
 
 /**
- * The folder in which a process of this program and this user keeps what Node compiled of it, made if it is missing; null where there can be
- * none. Each name has its own, so that what one role could write there, no other process loads (`docs/decisions/0005`).
+ * The folder in which a role keeps what Node compiled of it for this user, made if it is missing; null where there can be none. Each has its
+ * own, so that what one could write there, no other process loads (`docs/decisions/0005`).
  *
  * Whatever lies there is run: a folder that somebody else owns or may write is not used.
  */

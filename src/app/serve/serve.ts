@@ -197,7 +197,7 @@ const start = async (
     roles,
     plan,
     asDiskFull: (fault) => asDiskFull(fault, dataFolder),
-    folders: { data: dataFolder, compileCache: compiledCodeFolder },
+    folders: { data: dataFolder, compileCache: (role) => compiledCodeFolder(role) },
     logger,
     ownMetrics: () => ({
       version,
