@@ -35,6 +35,10 @@ export class FengniError extends Error {
   }
 }
 
+/** Whether something stored is not what was written: it is not shown, and all else goes on. */
+export const isDamage = (error: unknown): error is FengniError =>
+  error instanceof FengniError && error.code.endsWith('-damaged');
+
 /** The error itself when it is one of ours, otherwise the given wrapping of it. */
 export const fengniError = (
   error: unknown,

@@ -3,4 +3,4 @@
  *
  * Codes are kebab-case and listed in `docs/errors.md`.
  */
-export { type ErrorDetails, type ExitStatus, FengniError, fengniError } from './fengni-error.ts';
+export { type ErrorDetails, type ExitStatus, FengniError, fengniError, isDamage } from './fengni-error.ts';

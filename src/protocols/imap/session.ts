@@ -1,4 +1,4 @@
-import { FengniError } from '#base/errors';
+import { FengniError, isDamage } from '#base/errors';
 import type { SaslProof } from '#protocols/sasl';
 import { Arguments, ImapSyntaxError } from './arguments.ts';
 import { CommandReader, literalMark, type ReaderEvent, type ReaderLimits } from './command-reader.ts';
@@ -541,7 +541,7 @@ export class ImapSession implements CommandSession, MailboxListener {
       cause: String(error),
     });
     if (error instanceof FengniError && error.retryable) return no('Not now, try again later', 'UNAVAILABLE');
-    return error instanceof FengniError && error.code.endsWith('-damaged')
+    return isDamage(error)
       ? no('What is stored is damaged and not shown; the log of the server names it', 'CORRUPTION')
       : no('The server could not do it; its log says why', 'SERVERBUG');
   }

@@ -1,5 +1,5 @@
 import { equalBytes } from '#base/bytes';
-import { FengniError } from '#base/errors';
+import { FengniError, isDamage } from '#base/errors';
 import { openBodyReaders, type ReadAhead } from '#store/bodies';
 import type { Io } from '#store/durable';
 import type { EmailRow, KeyRef, MailIndex } from '#store/index';
@@ -74,7 +74,7 @@ export const openAccessGate = (options: {
         }
         /** Octets are verified as they are read: this too is damage that nobody is served. */
         const tell = (error: unknown): unknown => {
-          if (error instanceof FengniError && error.code.endsWith('-damaged')) options.damaged(error, email);
+          if (isDamage(error)) options.damaged(error, email);
           return error;
         };
         return {

@@ -1,3 +1,4 @@
+import { isDamage } from '#base/errors';
 import { createMessageScanner, decodeStructure, type MessageStructure, withPrefix } from '#message';
 import type {
   Done,
@@ -11,7 +12,6 @@ import type {
 import type { ReadAhead, StoredMessage } from '#services/access';
 import { type EmailRow, formatUidSet, idOf, type MessageTextsRow, parseUidSet } from '#store/index';
 import type { MailboxesContext } from './context.ts';
-import { isDamage } from './damage.ts';
 import type { SharedMailbox } from './shared-mailboxes.ts';
 
 /** octets at a message's start that are read once for all sections of one FETCH: fields of a header are many small ranges */

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { FengniError } from '#base/errors';
+import { type FengniError, isDamage } from '#base/errors';
 import {
   type FlagOperation,
   type FlagSet,
@@ -9,7 +9,6 @@ import {
 } from '#protocols/imap';
 import type { MailstoreChange } from '#services/mailstore';
 import { flagNames, type MailboxRow, type MailIndex, type PlacementRow } from '#store/index';
-import { isDamage } from './damage.ts';
 
 const pageSize = 1_000;
 /** mailboxes without a session that are kept in memory, for the next SELECT or STATUS */

@@ -1,4 +1,4 @@
-import { FengniError } from '#base/errors';
+import { FengniError, isDamage } from '#base/errors';
 import type { Logger } from '#base/logger';
 import type {
   Maildrop,
@@ -181,7 +181,7 @@ const rowsAhead = (index: MailIndex, entries: readonly Entry[]): EmailRow[] => {
   try {
     rows = index.emails(entries.map(({ emailSeq }) => emailSeq));
   } catch (error) {
-    if (error instanceof FengniError && error.code.endsWith('-damaged')) return [];
+    if (isDamage(error)) return [];
     throw error;
   }
   let bytes = 0;

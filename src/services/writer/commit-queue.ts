@@ -1,5 +1,5 @@
 import type { Clock, Random } from '#base/clock';
-import { FengniError, fengniError } from '#base/errors';
+import { FengniError, fengniError, isDamage } from '#base/errors';
 import type { Logger } from '#base/logger';
 import type { MailstoreChange, MailstoreOutcome } from '#services/mailstore';
 import type { Directory, LogEvent, MailIndex } from '#store/index';
@@ -188,13 +188,7 @@ export const createCommitQueue = (options: CommitQueueOptions): CommitQueue => {
         decided.push({ job, outcome: decision.decide(context) });
       } catch (error) {
         // A row that is not what was written costs the command that needs it, and nobody else.
-        if (
-          !(error instanceof FengniError) ||
-          !error.code.endsWith('-damaged') ||
-          draft.nextSeq !== firstSeq
-        ) {
-          throw error;
-        }
+        if (!isDamage(error) || draft.nextSeq !== firstSeq) throw error;
         logger.error('refused for a damaged row', { code: error.code, subject: error.subject });
         job.reject(error);
         continue;
