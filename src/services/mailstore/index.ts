@@ -16,6 +16,7 @@ export type {
   MailstoreWriter,
   Recipient,
   RecipientVerdict,
+  Remade,
   WriterStatus,
 } from './port.ts';
 export { keepersAskedMax } from './port.ts';

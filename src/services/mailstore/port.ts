@@ -78,11 +78,22 @@ export interface WriterStatus {
   /** `none` before the first head, `down` while the sealer does not answer, `refusing` when it will not sign */
   sealer: 'none' | 'signing' | 'down' | 'refusing';
   sealerReason: string | null;
-  /** why this start made index and state again, or null: `ahead`, `foreign`, `of-lost-frames` (of the log), `unusable` */
-  projectionsRemade: 'ahead' | 'foreign' | 'of-lost-frames' | 'unusable' | null;
+  /** why this start made index and state again, or null */
+  projectionsRemade: Remade | null;
   /** what was found damaged by reading since the writer began, and was not served */
   damaged: { count: number; last: DamageReport } | null;
 }
+
+/** Why projections were thrown away and made again. */
+export type Remade =
+  /** they had applied more than the log has */
+  | 'ahead'
+  /** the record that they applied last is not the log's: of another server, or of a log that went another way */
+  | 'foreign'
+  /** they had applied frames that were given up as lost */
+  | 'of-lost-frames'
+  /** SQLite, a checksum or another layout */
+  | 'unusable';
 
 /** Something that a role met and did not serve. */
 export interface DamageReport {

@@ -1,5 +1,6 @@
 import { equalBytes } from '#base/bytes';
 import type { Logger } from '#base/logger';
+import type { Remade } from '#services/mailstore';
 import type { Directory, KeyRef, LogEvent, MailIndex } from '#store/index';
 import { type Frame, type KeyReader, keyName, type Log, type SegmentReader } from '#store/log';
 import { frameTypes } from '#store/segments';
@@ -23,17 +24,6 @@ const aheadFramesMax = 64;
 const aheadBytesMax = 4 * 2 ** 20;
 /** STATE frames for which it is not worth looking for a snapshot */
 const framesWithoutPlan = 10_000;
-
-/** Why projections were thrown away and made again. */
-export type Remade =
-  /** they had applied more than the log has */
-  | 'ahead'
-  /** the record that they applied last is not the log's: of another server, or of a log that went another way */
-  | 'foreign'
-  /** they had applied frames that were given up as lost */
-  | 'of-lost-frames'
-  /** SQLite, a checksum or another layout */
-  | 'unusable';
 
 /** Applies what the log has and the projections have not. @returns why they had to be made again, or null */
 export const catchUp = async (options: CatchUpOptions): Promise<Remade | null> => {

@@ -6,6 +6,7 @@ import {
   keepersAskedMax,
   type MailstoreChange,
   type MailstoreWriter,
+  type Remade,
   type WriterStatus,
 } from '#services/mailstore';
 import type { Io } from '#store/durable';
@@ -22,7 +23,7 @@ import {
 } from '#store/log';
 import { encodeLeaf, encodeOrigin, leafHash, parseCheckpoint, parseLeaf } from '#trust/seal';
 import { createAddresses } from './addresses.ts';
-import { catchUp, type Remade } from './catch-up.ts';
+import { catchUp } from './catch-up.ts';
 import { type CommitQueue, createCommitQueue } from './commit-queue.ts';
 import { append, appendAll, deliver } from './decide-delivery.ts';
 import { isHeld } from './decide-erase.ts';
