@@ -72,10 +72,11 @@ export const controlMethods = (
   },
   accountPurge: async ({ address }: { address: string }) => {
     const result = await administration.purge(address);
+    forgetFirstLogin(dataFolder, address);
+    // Last: where that file is damaged the command says so, and all else is done.
     attempts.forget(
       [result.address, ...result.aliases].flatMap((each) => [addressRange(each), subaddressRange(each)]),
     );
-    forgetFirstLogin(dataFolder, address);
     return { result };
   },
   holdAdd: async ({ address, reason }: { address: string; reason: string }) => ({

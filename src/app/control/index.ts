@@ -3,6 +3,6 @@
  * server runs. Both have the same methods, made here.
  */
 export { controlMethods } from './control-methods.ts';
-export { projectionsIn, removeProjections, removeTrace } from './projections.ts';
+export { projectionsIn, removeProjections, removeTrace, traceFile } from './projections.ts';
 export { publishKeys } from './publish-keys.ts';
-export { attemptsFile, openTraceFiles, type TraceFiles, traceFile } from './trace-files.ts';
+export { attemptsFile, openTraceFiles, type TraceFiles } from './trace-files.ts';

@@ -22,8 +22,13 @@ export const removeProjections = (dataFolder: string): void => {
 };
 
 /** Throws `trace.db` away: the index has everything. */
-export const removeTrace = (dataFolder: string): void => removeDatabase(dataFolder, 'trace.db');
+export const removeTrace = (dataFolder: string): void => removeDatabase(dataFolder, traceFile);
+
+export const traceFile = 'trace.db';
+
+/** The files that SQLite makes of one database. */
+export const databaseSuffixes = ['', '-wal', '-shm'] as const;
 
 const removeDatabase = (dataFolder: string, name: string): void => {
-  for (const suffix of ['', '-wal', '-shm']) fs.rmSync(path.join(dataFolder, name + suffix), { force: true });
+  for (const suffix of databaseSuffixes) fs.rmSync(path.join(dataFolder, name + suffix), { force: true });
 };

@@ -7,6 +7,7 @@ import { type AttemptLog, createAttemptLog, createTraceFeed, type TraceFeed } fr
 import type { LogEvent, MailIndex } from '#store/index';
 import { openSqliteTrace } from '#store/sqlite';
 import type { TraceStore } from '#store/trace';
+import { databaseSuffixes, removeTrace, traceFile } from './projections.ts';
 
 /** `trace.db` and `attempts.db` of a data folder, for the one who writes them. */
 export interface TraceFiles {
@@ -81,10 +82,7 @@ export const openTraceFiles = (options: {
   };
 };
 
-export const traceFile = 'trace.db';
 export const attemptsFile = 'attempts.db';
-
-const suffixes = ['', '-wal', '-shm'];
 
 const openMessages = (file: string, logger: Logger): TraceStore => {
   try {
@@ -94,7 +92,7 @@ const openMessages = (file: string, logger: Logger): TraceStore => {
   } catch (error) {
     if (!(error instanceof FengniError)) throw error;
     logger.error('trace.db cannot be used and is made again', { subject: error.subject });
-    for (const suffix of suffixes) fs.rmSync(file + suffix, { force: true });
+    removeTrace(path.dirname(file));
     return openSqliteTrace(file, { readOnly: false });
   }
 };
@@ -111,7 +109,7 @@ const openAttempts = (file: string, clock: Clock, logger: Logger): TraceStore =>
       subject: error.subject,
       file: aside,
     });
-    for (const suffix of suffixes)
+    for (const suffix of databaseSuffixes)
       if (fs.existsSync(file + suffix)) fs.renameSync(file + suffix, aside + suffix);
     return openSqliteTrace(file, { readOnly: false });
   }

@@ -137,7 +137,7 @@ export const createAttemptLog = (options: {
       let seq = store.nextSeq();
       for (const given of report.attempts.slice(0, reportAttemptsMax)) {
         const attempt = boundedAttempt(given);
-        // The time is ours: what a role says is believed within a minute, as it may have waited for us.
+        // The time is ours: what a role says is believed within an hour, as it may have waited for us.
         const timeMs = Math.abs(attempt.timeMs - nowMs) <= 3_600_000 ? attempt.timeMs : nowMs;
         const network = networkOf(attempt.peer);
         if (!isKept(attempt, network)) {
@@ -187,32 +187,17 @@ export const createAttemptLog = (options: {
   };
 };
 
-const eventOf = (attempt: Attempt, seq: number, timeMs: number, dayCount: number): TraceEvent => ({
+const eventOf = (
+  { stage, code, enhanced, text, reason, session, recipients, ...known }: Attempt,
+  seq: number,
+  timeMs: number,
+  dayCount: number,
+): TraceEvent => ({
+  ...known,
   seq,
   timeMs,
   kind: 'refused',
-  id: attempt.id,
-  sha256Hex: attempt.sha256Hex,
-  sizeBytes: attempt.sizeBytes,
-  mailFrom: attempt.mailFrom,
-  author: attempt.author,
-  messageId: attempt.messageId,
-  peer: attempt.peer,
-  port: attempt.port,
-  reverse: attempt.reverse,
-  helo: attempt.helo,
-  protocol: attempt.protocol,
-  tls: attempt.tls,
-  recipients: attempt.recipients.map((address) => ({ address, account: null, emailSeq: null, key: null })),
-  recipientCount: attempt.recipientCount,
+  recipients: recipients.map((address) => ({ address, account: null, emailSeq: null, key: null })),
   key: null,
-  refusal: {
-    stage: attempt.stage,
-    code: attempt.code,
-    enhanced: attempt.enhanced,
-    text: attempt.text,
-    reason: attempt.reason,
-    session: attempt.session,
-    dayCount,
-  },
+  refusal: { stage, code, enhanced, text, reason, session, dayCount },
 });

@@ -1,34 +1,11 @@
-import { peerKey, type TraceStage } from '#store/trace';
+import { peerKey, type TraceEvent } from '#store/trace';
 
 /** Something that was refused, as the role that refused it tells it. */
-export interface Attempt {
-  timeMs: number;
-  /** names the connection */
-  session: string;
-  stage: TraceStage;
-  code: number;
-  enhanced: string;
-  /** the reply's text, without its codes */
-  text: string;
-  /** a word for the rule that refused, the name of its counter without `smtp-` */
-  reason: string;
-  /** an IP address; empty on a Unix socket */
-  peer: string;
-  port: number;
-  reverse: string | null;
-  helo: string | null;
-  protocol: string;
-  tls: string | null;
-  mailFrom: string | null;
+export interface Attempt
+  extends Omit<TraceEvent, 'seq' | 'kind' | 'recipients' | 'key' | 'refusal'>,
+    Omit<NonNullable<TraceEvent['refusal']>, 'dayCount'> {
   /** forward-paths that the reply was about */
   recipients: string[];
-  /** how many there were; more than are kept */
-  recipientCount: number;
-  id: string | null;
-  sha256Hex: string | null;
-  sizeBytes: number | null;
-  messageId: string | null;
-  author: string | null;
 }
 
 /** Refusals that are counted and not told one by one. */

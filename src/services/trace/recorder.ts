@@ -36,6 +36,7 @@ export const createAttemptRecorder = (options: {
   let timer: NodeJS.Timeout | null = null;
   let sending: Promise<void> | null = null;
   let isFailing = false;
+  let stopped = false;
 
   const count = (of: Omit<AttemptCount, 'network'>, network: string): void => {
     const key = (under: string): string => `${under} ${of.reason} ${of.code} ${of.enhanced}`;
@@ -53,7 +54,7 @@ export const createAttemptRecorder = (options: {
   };
 
   const arm = (): void => {
-    if (timer !== null || sending !== null) return;
+    if (timer !== null || sending !== null || stopped) return;
     timer = setTimeout(() => {
       timer = null;
       void report();
@@ -125,14 +126,10 @@ export const createAttemptRecorder = (options: {
       });
     },
     stop: async () => {
+      stopped = true;
       if (timer !== null) clearTimeout(timer);
-      timer = null;
       await sending;
-      if (timer !== null) clearTimeout(timer);
-      timer = null;
       await report();
-      if (timer !== null) clearTimeout(timer);
-      timer = null;
     },
   };
 };
