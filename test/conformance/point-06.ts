@@ -106,8 +106,8 @@ export const point6: Point = {
           const again = await starting(world, () => world.start());
           assert.equal(again.events.length, 0, 'a start with its projections applies nothing');
           const bytes = world.machine.contents().get(world.segments().at(-1) ?? '')?.length ?? 0;
-          // Twice, since what follows the newest head is read for the ledger, and once more where frames are larger than what is read at
-          // once; key files and tiles on top.
+          // Twice, since what follows the newest head is read for the ledger; key files and tiles on top. Commands of 10,000 make frames that
+          // are larger than a window: their octets are hashed before their head, so recovery reads these twice.
           assert.ok(
             again.readBytes <= (asked === 0 ? 2 : 3) * bytes + 1_000_000,
             `${again.readBytes} of a segment of ${bytes} octets`,
