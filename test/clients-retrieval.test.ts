@@ -5,6 +5,7 @@ import { before, test } from 'node:test';
 import { type Ran, run } from './support/clients.ts';
 import { needPrograms } from './support/debian.ts';
 import {
+  askImap,
   assertAllThere,
   assertGood,
   assertNoBad,
@@ -122,16 +123,7 @@ set imap_condstore=yes imap_qresync=yes
   const [id = ''] = [...sent].find(([, { name }]) => name === 'for mutt') ?? [];
   assertGood(await mutt('<delete-pattern>~s for-mutt-alone<enter><sync-mailbox><quit>'));
   sent.delete(id);
-  const { stdout } = await run('curl', [
-    '--silent',
-    '--cacert',
-    server.caFile,
-    '--user',
-    `${server.address}:${server.password}`,
-    '--request',
-    'STATUS INBOX (MESSAGES)',
-    `imaps://localhost:${server.ports.imaps}`,
-  ]);
-  assert.match(stdout, new RegExp(`MESSAGES ${sent.size}\\b`));
+  const told = await askImap('STATUS INBOX (MESSAGES)');
+  assert.match(told, new RegExp(`MESSAGES ${sent.size}\\b`));
   assertNoBad();
 });

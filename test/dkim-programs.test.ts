@@ -16,6 +16,7 @@ import { before, test } from 'node:test';
 import { fromLatin1, latin1 } from '#base/bytes';
 import { run } from './support/clients.ts';
 import { needPrograms } from './support/debian.ts';
+import { freePort } from './support/free-port.ts';
 import { throughMilter } from './support/milter-client.ts';
 import { eventually } from './support/processes.ts';
 import { signDkim } from './support/sign-dkim.ts';
@@ -72,14 +73,6 @@ const checkSigned = async (
   assert.equal(body.result, 'fail', what);
   assert.match(body.reason ?? '', /the body was altered/);
 };
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = net.createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as net.AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 
 const answers = (port: number): Promise<boolean> =>
   new Promise((resolve) => {

@@ -9,6 +9,7 @@ import { bindListener } from '../src/app/serve/listening-sockets.ts';
 import { systemRandom } from '../src/base/clock/index.ts';
 import { createLocalAuthority, issueServerCertificate } from '../src/net/tls/index.ts';
 import { takeLock } from '../src/store/lock/index.ts';
+import { freePort } from './support/free-port.ts';
 import { fetchAll, original } from './support/mail-load.ts';
 import { eventually, isAlive, rolesOf } from './support/processes.ts';
 import { type Ended, makeFolder, type ServeOptions, ServeProcess } from './support/serve-process.ts';
@@ -61,14 +62,6 @@ const read = async (server: ServeProcess, port: number): Promise<string[]> => {
     password: server.password,
   });
   return messages.map((each) => original(each)?.octets ?? '');
-};
-
-const freePort = async (): Promise<number> => {
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 };
 
 test('a port in use is told with listener, address and port', async () => {

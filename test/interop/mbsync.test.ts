@@ -5,12 +5,14 @@ import { before, test } from 'node:test';
 import { type Ran, run } from '../support/clients.ts';
 import { needPrograms } from '../support/debian.ts';
 import {
+  askImap,
   assertAllThere,
   assertGood,
   assertNoBad,
   begin,
   maildir,
   makeMaildir,
+  mbsyncConfig,
   openHeaders,
   send,
   server,
@@ -27,32 +29,7 @@ before(async () => {
 test('mbsync: two-way with INBOX over IMAPS; a second run transfers nothing; new mail, flags and deletions go both ways', async () => {
   const inbox = makeMaildir('mbsync/inbox');
   const config = path.join(server.folder, 'mbsyncrc');
-  writeSecret(
-    config,
-    `IMAPAccount here
-Host localhost
-Port ${server.ports.imaps}
-User ${server.address}
-Pass "${server.password}"
-SSLType IMAPS
-CertificateFile ${server.caFile}
-
-IMAPStore far
-Account here
-
-MaildirStore near
-Inbox ${inbox}
-Path ${path.dirname(inbox)}/
-
-Channel inbox
-Far :far:INBOX
-Near :near:INBOX
-Sync All
-Create None
-Expunge Both
-SyncState ${path.dirname(inbox)}/
-`,
-  );
+  writeSecret(config, mbsyncConfig({ inbox, user: server.address, password: server.password, server }));
   const sync = (): Promise<Ran> =>
     run('mbsync', ['-V', '-c', config, 'inbox'], { env: { HOME: server.folder } });
   assertGood(await sync());
@@ -79,19 +56,7 @@ SyncState ${path.dirname(inbox)}/
   assertGood(await sync());
   assertAllThere(maildir(inbox), { notTaken: openHeaders });
   const uid = Number(/,U=(\d+)/.exec(first)?.[1]);
-  const search = async (what: string): Promise<string> => {
-    const { stdout } = await run('curl', [
-      '--silent',
-      '--cacert',
-      server.caFile,
-      '--user',
-      `${server.address}:${server.password}`,
-      '--request',
-      what,
-      `imaps://localhost:${server.ports.imaps}/INBOX`,
-    ]);
-    return stdout;
-  };
+  const search = (what: string): Promise<string> => askImap(what, 'INBOX');
   assert.match(await search('UID SEARCH FLAGGED'), new RegExp(`^\\* SEARCH ${uid}\r\n`));
 
   // A message that was written here goes up, and comes back to others as it was written.

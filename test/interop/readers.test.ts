@@ -10,6 +10,7 @@ import { LineClient } from '../support/line-client.ts';
 import { original } from '../support/mail-load.ts';
 import { npmPackage } from '../support/npm.ts';
 import { oddMessages } from '../support/odd-messages.ts';
+import { mbsyncConfig } from '../support/retrieval.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 import { sendMail } from '../support/smtp-send.ts';
 
@@ -306,33 +307,9 @@ test('mbsync: 10,000 messages with an app password; the second run transfers not
   }
   const inbox = makeMaildir('mbsync', 'inbox');
   const config = path.join(server.folder, 'mbsync', 'rc');
-  fs.writeFileSync(
-    config,
-    `IMAPAccount here
-Host localhost
-Port ${server.ports.imaps}
-User ${user}
-Pass "${await appPassword(user)}"
-SSLType IMAPS
-CertificateFile ${server.caFile}
-
-IMAPStore far
-Account here
-
-MaildirStore near
-Inbox ${inbox}
-Path ${path.dirname(inbox)}/
-
-Channel inbox
-Far :far:INBOX
-Near :near:INBOX
-Sync All
-Create None
-Expunge Both
-SyncState ${path.dirname(inbox)}/
-`,
-    { mode: 0o600 },
-  );
+  fs.writeFileSync(config, mbsyncConfig({ inbox, user, password: await appPassword(user), server }), {
+    mode: 0o600,
+  });
   const sync = (): Promise<Ran> =>
     run('mbsync', ['-V', '-c', config, 'inbox'], { env: { HOME: server.folder } });
   const names = (): string[] =>

@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after } from 'node:test';
 import { needPrograms } from './debian.ts';
+import { freePort } from './free-port.ts';
 import { eventually } from './processes.ts';
 
 // A Postfix of its own, in a folder of its own, that relays: for tests of a Postfix in front.
@@ -71,14 +72,6 @@ const isQuiet = async (log: () => string): Promise<boolean> => {
   await new Promise((resolve) => setTimeout(resolve, 700));
   return log() === before;
 };
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = net.createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as net.AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 
 const answers = (port: number): Promise<boolean> =>
   new Promise((resolve) => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Ran } from './clients.ts';
+import { type Ran, run } from './clients.ts';
 import { original } from './mail-load.ts';
 import { oddMessages } from './odd-messages.ts';
 import { startServer, type TestServer } from './server.ts';
@@ -80,6 +80,51 @@ export const assertAllThere = (
   }
   const missing = [...sent].flatMap(([id, { name }]) => (seen.has(id) ? [] : [name]));
   assert.deepEqual(missing, notTaken, 'not fetched');
+};
+
+/** How mbsync keeps INBOX and a Maildir in step. */
+export const mbsyncConfig = (of: {
+  inbox: string;
+  user: string;
+  password: string;
+  server: Pick<TestServer, 'ports' | 'caFile'>;
+}): string => `IMAPAccount here
+Host localhost
+Port ${of.server.ports.imaps}
+User ${of.user}
+Pass "${of.password}"
+SSLType IMAPS
+CertificateFile ${of.server.caFile}
+
+IMAPStore far
+Account here
+
+MaildirStore near
+Inbox ${of.inbox}
+Path ${path.dirname(of.inbox)}/
+
+Channel inbox
+Far :far:INBOX
+Near :near:INBOX
+Sync All
+Create None
+Expunge Both
+SyncState ${path.dirname(of.inbox)}/
+`;
+
+/** What curl gets for a command of IMAP. @param mailbox selected first; left out, none is */
+export const askImap = async (command: string, mailbox = ''): Promise<string> => {
+  const { stdout } = await run('curl', [
+    '--silent',
+    '--cacert',
+    server.caFile,
+    '--user',
+    `${server.address}:${server.password}`,
+    '--request',
+    command,
+    `imaps://localhost:${server.ports.imaps}/${mailbox}`,
+  ]);
+  return stdout;
 };
 
 export const assertGood = ({ status, stdout, stderr }: Ran, expected: readonly number[] = [0]): void => {
