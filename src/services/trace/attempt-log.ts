@@ -5,9 +5,11 @@ import {
   type Attempt,
   type AttemptCount,
   type AttemptReport,
+  addedCount,
   attemptBytes,
   boundedAttempt,
   boundedReply,
+  countKey,
   networkOf,
   networkOfKey,
 } from './attempt.ts';
@@ -102,29 +104,17 @@ export const createAttemptLog = (options: {
 
   const tallied = new Map<string, TraceTally>();
   const tally = (given: AttemptCount, day: number): void => {
-    const keyOf = ({ network, reason, code, enhanced }: AttemptCount): string =>
-      `${network} ${reason} ${code} ${enhanced}`;
     // First peers are no longer told apart, then reasons.
     const ways = [given, { ...given, network: '' }, { ...given, network: '', reason: 'other', enhanced: '' }];
     const room = [limits.talliesPerDay, 2 * limits.talliesPerDay, Number.POSITIVE_INFINITY];
-    const of = ways.find((way, at) => today.met.has(keyOf(way)) || today.tallies < (room[at] ?? 0)) ?? given;
-    const key = keyOf(of);
+    const of =
+      ways.find((way, at) => today.met.has(countKey(way)) || today.tallies < (room[at] ?? 0)) ?? given;
+    const key = countKey(of);
     if (!today.met.has(key)) {
       today.met.add(key);
       today.tallies += 1;
     }
-    const before = tallied.get(key);
-    tallied.set(key, {
-      day,
-      network: of.network,
-      reason: of.reason,
-      code: of.code,
-      enhanced: of.enhanced,
-      count: of.count + (before?.count ?? 0),
-      firstMs: Math.min(of.firstMs, before?.firstMs ?? of.firstMs),
-      lastMs: Math.max(of.lastMs, before?.lastMs ?? of.lastMs),
-      dayCount: options.dayCount(),
-    });
+    tallied.set(key, { day, ...addedCount(of, tallied.get(key)), dayCount: options.dayCount() });
   };
 
   return {

@@ -1,4 +1,4 @@
-import { peerKey, type TraceEvent } from '#store/trace';
+import { peerKey, type TraceEvent, type TraceTally } from '#store/trace';
 
 /** Something that was refused, as the role that refused it tells it. */
 export interface Attempt
@@ -9,16 +9,25 @@ export interface Attempt
 }
 
 /** Refusals that are counted and not told one by one. */
-export interface AttemptCount {
-  /** as `networkOf` */
-  network: string;
-  reason: string;
-  code: number;
-  enhanced: string;
-  count: number;
-  firstMs: number;
-  lastMs: number;
-}
+export type AttemptCount = Omit<TraceTally, 'day' | 'dayCount'>;
+
+/** Under what counts are one. */
+export const countKey = ({ network, reason, code, enhanced }: AttemptCount): string =>
+  `${network} ${reason} ${code} ${enhanced}`;
+
+/** Both together, under the words of the first. */
+export const addedCount = (
+  { network, reason, code, enhanced, count, firstMs, lastMs }: AttemptCount,
+  before: AttemptCount | undefined,
+): AttemptCount => ({
+  network,
+  reason,
+  code,
+  enhanced,
+  count: count + (before?.count ?? 0),
+  firstMs: Math.min(firstMs, before?.firstMs ?? firstMs),
+  lastMs: Math.max(lastMs, before?.lastMs ?? lastMs),
+});
 
 /** What a role hands to the writer at a time. */
 export interface AttemptReport {

@@ -1,6 +1,14 @@
 import type { Clock } from '#base/clock';
 import type { Logger } from '#base/logger';
-import { type Attempt, type AttemptCount, type AttemptReport, networkOf, recipientsMax } from './attempt.ts';
+import {
+  type Attempt,
+  type AttemptCount,
+  type AttemptReport,
+  addedCount,
+  countKey,
+  networkOf,
+  recipientsMax,
+} from './attempt.ts';
 
 /** Takes what was refused, from where it was refused. */
 export interface AttemptRecorder {
@@ -38,19 +46,10 @@ export const createAttemptRecorder = (options: {
   let isFailing = false;
   let stopped = false;
 
-  const count = (of: Omit<AttemptCount, 'network'>, network: string): void => {
-    const key = (under: string): string => `${under} ${of.reason} ${of.code} ${of.enhanced}`;
-    const under = counts.has(key(network)) || counts.size < countsMax ? network : '';
-    const before = counts.get(key(under));
-    counts.set(key(under), {
-      network: under,
-      reason: of.reason,
-      code: of.code,
-      enhanced: of.enhanced,
-      count: of.count + (before?.count ?? 0),
-      firstMs: Math.min(of.firstMs, before?.firstMs ?? of.firstMs),
-      lastMs: Math.max(of.lastMs, before?.lastMs ?? of.lastMs),
-    });
+  const count = (given: AttemptCount): void => {
+    const isTold = counts.has(countKey(given)) || counts.size < countsMax;
+    const of = isTold ? given : { ...given, network: '' };
+    counts.set(countKey(of), addedCount(of, counts.get(countKey(of))));
   };
 
   const arm = (): void => {
@@ -83,7 +82,7 @@ export const createAttemptRecorder = (options: {
           const room = Math.max(0, waitingMax - waiting.length);
           waiting = [...attempts.slice(0, room), ...waiting];
           for (const left of attempts.slice(room)) countOf(left);
-          for (const { network, ...of } of counted) count(of, network);
+          for (const each of counted) count(each);
         },
       )
       .finally(() => {
@@ -95,7 +94,8 @@ export const createAttemptRecorder = (options: {
 
   const countOf = (attempt: Attempt): void => {
     const { reason, code, enhanced, timeMs } = attempt;
-    count({ reason, code, enhanced, count: 1, firstMs: timeMs, lastMs: timeMs }, networkOf(attempt.peer));
+    const network = networkOf(attempt.peer);
+    count({ network, reason, code, enhanced, count: 1, firstMs: timeMs, lastMs: timeMs });
   };
 
   return {
