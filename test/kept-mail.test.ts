@@ -11,6 +11,7 @@ import type { Dns } from '#trust/dns';
 import { sqlite } from './conformance/implementations.ts';
 import { dayMs, World } from './conformance/world.ts';
 import { signDkim } from './support/sign-dkim.ts';
+import { inboundTransaction } from './support/transaction.ts';
 
 // A refusal that kept mail softens (docs/decisions/0010): a whole writer with its log and index, whose days pass when they are told to.
 
@@ -34,25 +35,18 @@ const dns: Dns = {
   ptr: async () => none,
 };
 
-const peer = (address: string, protocol: 'ESMTP' | 'LMTP' = 'ESMTP'): InboundTransaction => ({
-  peer: {
-    address,
-    port: 1,
-    name: null,
-    via: protocol === 'LMTP' ? [{ by: 'XCLIENT', address: '127.0.0.1' }] : [],
-  },
-  helo: 'mx.kept.example',
-  protocol,
-  tls: null,
-  mailFrom: 'x@kept.example',
-  smtpUtf8: false,
-  body: '7BIT',
-  sizeDeclared: null,
-  requireTls: false,
-  ret: null,
-  envid: null,
-  parameters: [],
-});
+const peer = (address: string, protocol: 'ESMTP' | 'LMTP' = 'ESMTP'): InboundTransaction =>
+  inboundTransaction({
+    peer: {
+      address,
+      port: 1,
+      name: null,
+      via: protocol === 'LMTP' ? [{ by: 'XCLIENT', address: '127.0.0.1' }] : [],
+    },
+    helo: 'mx.kept.example',
+    protocol,
+    mailFrom: 'x@kept.example',
+  });
 
 const signed = async (message: string): Promise<string> =>
   (await signDkim([fromLatin1(message)], {

@@ -7,6 +7,7 @@ import type { Dns, DnsAnswer } from '#trust/dns';
 import { parseResults } from '#trust/results';
 import { sealArc } from '../../../test/support/seal-arc.ts';
 import { signDkim } from '../../../test/support/sign-dkim.ts';
+import { inboundTransaction } from '../../../test/support/transaction.ts';
 import { type AuthenticationPolicy, createAuthentication, type SenderFindings } from './check-sender.ts';
 
 const key = crypto.generateKeyPairSync('rsa', { modulusLength: 1024 });
@@ -52,20 +53,8 @@ const silent: Dns = {
   ptr: () => never,
 };
 
-const from = (address: string, mailFrom = 'x@a.example'): InboundTransaction => ({
-  peer: { address, port: 1, name: null, via: [] },
-  helo: 'mx.a.example',
-  protocol: 'ESMTP',
-  tls: null,
-  mailFrom,
-  smtpUtf8: false,
-  body: '7BIT',
-  sizeDeclared: null,
-  requireTls: false,
-  ret: null,
-  envid: null,
-  parameters: [],
-});
+const from = (address: string, mailFrom = 'x@a.example'): InboundTransaction =>
+  inboundTransaction({ peer: { address, port: 1, name: null, via: [] }, helo: 'mx.a.example', mailFrom });
 
 const check = async (
   message: string,
